@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild define: define a desktop in libvirt from a template.
+
+#include "gild.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libvirt-connection.h"
+#include "qcow-backing/fail.h"
+#include "qcow-backing/image-name.h"
+#include "qcow-backing/site.h"
+#include "virt-hooks/template.h"
+
+/* Whether this host's processor can run guests.  That /dev/kvm can be opened is not enough: there are hosts
+   where it opens and guests hang.  */
+static gboolean
+kvm_works (void)
+{
+  g_autofree char *cpus = NULL;
+
+  return access ("/dev/kvm", R_OK | W_OK) == 0
+         && g_file_get_contents ("/proc/cpuinfo", &cpus, NULL, NULL)
+         && (strstr (cpus, " vmx") || strstr (cpus, " svm"));
+}
+
+static const char *
+choose_virt_type (const char *configured)
+{
+  if (!g_str_equal (configured, "auto"))
+    return configured;
+  return kvm_works () ? "kvm" : "qemu";
+}
+
+static gboolean
+define_domain (const char *xml, GError **error)
+{
+  g_autoptr (virConnect) connection = libvirt_connect (error);
+  virDomainPtr domain;
+
+  if (!connection)
+    return FALSE;
+  domain = virDomainDefineXMLFlags (connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+  if (!domain)
+    return libvirt_fail (error, "define the domain");
+  virDomainFree (domain);
+  return TRUE;
+}
+
+static char *
+render (const Config *config, const char *template, TemplateValues *values, GError **error)
+{
+  g_autoptr (Site) site = site_load (config, error);
+  g_autofree char *text = NULL;
+  gsize size;
+
+  if (!site || !(text = template_load (template, TEMPLATE_DIRECTORIES, &size, error)))
+    return NULL;
+  values->site_uuid = site->uuid;
+  values->run_dir = config->run_dir;
+  char *xml = template_render (text, size, values, error);
+  if (!xml)
+    g_prefix_error (error, "template %s: ", template);
+  return xml;
+}
+
+ExitStatus
+verb_define (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_autofree char *image = NULL, *virt_type = NULL;
+  gboolean print = FALSE;
+  const GOptionEntry options[] = {
+    { "image", 0, 0, G_OPTION_ARG_STRING, &image, "The image of the first disk", "IMAGE" },
+    { "virt-type", 0, 0, G_OPTION_ARG_STRING, &virt_type, "kvm, qemu, or auto: kvm where it works", "TYPE" },
+    { "print", 0, 0, G_OPTION_ARG_NONE, &print, "Print the XML for `virsh define`, and define nothing", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr (GError) error = NULL;
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, options, "TEMPLATE NAME",
+                   "Define the desktop NAME in libvirt from TEMPLATE: the name of one in /etc/gild/templates or an\n"
+                   "installed one (linux, windows), or a file of domain XML. The same NAME on the same site always\n"
+                   "gets the same UUID and MAC addresses.",
+                   2, 2, &status))
+    return status;
+  const char *type = virt_type ? virt_type : verb.config->virt_type;
+  if (!g_str_equal (type, "kvm") && !g_str_equal (type, "qemu") && !g_str_equal (type, "auto"))
+    fail (&error, "'%s' is not a virtualisation type: write kvm, qemu or auto", type);
+  if (error || !desktop_name_check (verb.argv[1], &error)
+      || (image && !image_name_check (image, &error)))
+    return verb_usage (&verb, error);
+
+  TemplateValues values
+      = { .name = verb.argv[1], .image = image, .virt_type = choose_virt_type (type) };
+  g_autofree char *xml = render (verb.config, verb.argv[0], &values, &error);
+  if (!xml || (!print && !define_domain (xml, &error)))
+    return verb_fail (&verb, error);
+  if (print)
+    fputs (xml, stdout);
+  else
+    printf ("%s is defined; start it with: virsh start %s\n", verb.argv[1], verb.argv[1]);
+  return EXIT_DONE;
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild desktops: list desktops, what they run and how full their overlays are.
+
+#include "gild.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "daemon/control-client.h"
+#include "libvirt-connection.h"
+#include "qcow-backing/size.h"
+#include "virt-hooks/metadata.h"
+
+#define TIMEOUT_SECONDS 5
+
+/* One desktop's row.  */
+typedef struct
+{
+  char *name;
+  const char *state;
+  GPtrArray *images;       // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
+  guint64 used, cap;       // bytes of the overlay; 0, 0 where it has none
+} Desktop;
+
+static void
+desktop_free (gpointer data)
+{
+  Desktop *desktop = data;
+
+  g_free (desktop->name);
+  g_ptr_array_unref (desktop->images);
+  g_free (desktop);
+}
+
+static const char *
+state_name (virDomainPtr domain)
+{
+  int state = VIR_DOMAIN_NOSTATE;
+
+  virDomainGetState (domain, &state, NULL, 0);
+  switch (state)
+    {
+    case VIR_DOMAIN_RUNNING:
+    case VIR_DOMAIN_BLOCKED:
+      return "running";
+    case VIR_DOMAIN_PAUSED:
+      return "paused";
+    case VIR_DOMAIN_SHUTDOWN:
+      return "in shutdown";
+    case VIR_DOMAIN_SHUTOFF:
+      return "shut off";
+    case VIR_DOMAIN_CRASHED:
+      return "crashed";
+    case VIR_DOMAIN_PMSUSPENDED:
+      return "pmsuspended";
+    default:
+      return "no state";
+    }
+}
+
+/* What PINS, gildd's answer, says that NAME booted.  */
+static gboolean
+add_booted_images (Desktop *desktop, JsonArray *pins)
+{
+  for (guint i = 0; pins && i < json_array_get_length (pins); i++)
+    {
+      JsonObject *pin = json_array_get_object_element (pins, i);
+      JsonArray *disks = json_object_get_array_member (pin, "disks");
+      if (g_strcmp0 (json_object_get_string_member_with_default (pin, "name", NULL), desktop->name))
+        continue;
+      for (guint j = 0; disks && j < json_array_get_length (disks); j++)
+        {
+          JsonObject *disk = json_array_get_object_element (disks, j);
+          g_ptr_array_add (desktop->images,
+                           g_strdup_printf ("%s@%" G_GINT64_FORMAT,
+                                            json_object_get_string_member (disk, "image"),
+                                            json_object_get_int_member (disk, "version")));
+        }
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+add_configured_images (Desktop *desktop, const Metadata *metadata)
+{
+  for (guint i = 0; i < metadata->disks->len; i++)
+    {
+      const MetadataDisk *disk = metadata->disks->pdata[i];
+      g_ptr_array_add (desktop->images, disk->version
+                                            ? g_strdup_printf ("%s@%u", disk->image, disk->version)
+                                            : g_strdup_printf ("%s (%s)", disk->image, disk->channel));
+    }
+}
+
+static void
+measure_overlay (Desktop *desktop, const Config *config)
+{
+  g_autofree char *path = config_run_path (config, "desktops", desktop->name, NULL);
+  struct statvfs status;
+
+  if (statvfs (path, &status) < 0)
+    return;
+  desktop->cap = (guint64)status.f_blocks * status.f_frsize;
+  desktop->used = desktop->cap - (guint64)status.f_bfree * status.f_frsize;
+}
+
+/* DOMAIN's row, NULL if it is no desktop of gild.  */
+static Desktop *
+describe (virDomainPtr domain, const Config *config, JsonArray *pins)
+{
+  char *xml = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Metadata) metadata
+      = xml ? metadata_parse (xml, strlen (xml), config->run_dir, &error) : NULL;
+
+  free (xml);
+  if (!metadata && !error)
+    return NULL;
+  Desktop *desktop = g_new0 (Desktop, 1);
+  desktop->name = g_strdup (virDomainGetName (domain));
+  desktop->state = state_name (domain);
+  desktop->images = g_ptr_array_new_with_free_func (g_free);
+  if (!metadata)
+    g_ptr_array_add (desktop->images, g_strdup (error->message));
+  else if (!virDomainIsActive (domain) || !add_booted_images (desktop, pins))
+    add_configured_images (desktop, metadata);
+  if (virDomainIsActive (domain))
+    measure_overlay (desktop, config);
+  return desktop;
+}
+
+static int
+compare_desktops (gconstpointer a, gconstpointer b)
+{
+  const Desktop *x = *(Desktop *const *)a, *y = *(Desktop *const *)b;
+
+  return strcmp (x->name, y->name);
+}
+
+static GPtrArray *
+list (const Config *config, JsonArray *pins, GError **error)
+{
+  g_autoptr (virConnect) connection = libvirt_connect (error);
+  virDomainPtr *domains = NULL;
+  int n = connection ? virConnectListAllDomains (connection, &domains, 0) : -1;
+
+  if (n < 0)
+    {
+      if (connection)
+        libvirt_fail (error, "list domains");
+      return NULL;
+    }
+  GPtrArray *desktops = g_ptr_array_new_with_free_func (desktop_free);
+  for (int i = 0; i < n; i++)
+    {
+      Desktop *desktop = describe (domains[i], config, pins);
+      if (desktop)
+        g_ptr_array_add (desktops, desktop);
+      virDomainFree (domains[i]);
+    }
+  free (domains);
+  g_ptr_array_sort (desktops, compare_desktops);
+  return desktops;
+}
+
+static void
+print_text (GPtrArray *desktops)
+{
+  g_autoptr (Table) table = table_new ("NAME", "STATE", "OVERLAY", "CAP", "IMAGES", NULL);
+
+  for (guint i = 0; i < desktops->len; i++)
+    {
+      const Desktop *desktop = desktops->pdata[i];
+      g_autofree char *used = desktop->cap ? size_format (desktop->used) : g_strdup ("-");
+      g_autofree char *cap = desktop->cap ? size_format (desktop->cap) : g_strdup ("-");
+      g_autofree char **names = g_new0 (char *, desktop->images->len + 1);
+      memcpy (names, desktop->images->pdata, desktop->images->len * sizeof *names);
+      g_autofree char *images = g_strjoinv (", ", names);
+      table_add (table, desktop->name, desktop->state, used, cap, images, NULL);
+    }
+  table_print (table);
+}
+
+static void
+print_json (GPtrArray *desktops)
+{
+  g_autoptr (JsonObject) object = json_object_new ();
+  JsonArray *array = json_array_new ();
+
+  for (guint i = 0; i < desktops->len; i++)
+    {
+      const Desktop *desktop = desktops->pdata[i];
+      JsonObject *row = json_object_new ();
+      JsonArray *images = json_array_new ();
+      for (guint j = 0; j < desktop->images->len; j++)
+        json_array_add_string_element (images, desktop->images->pdata[j]);
+      json_object_set_string_member (row, "name", desktop->name);
+      json_object_set_string_member (row, "state", desktop->state);
+      json_object_set_array_member (row, "images", images);
+      json_object_set_int_member (row, "overlay_used", (gint64)desktop->used);
+      json_object_set_int_member (row, "overlay_cap", (gint64)desktop->cap);
+      json_array_add_object_element (array, row);
+    }
+  json_object_set_array_member (object, "desktops", array);
+  json_print_object (object);
+}
+
+ExitStatus
+verb_desktops (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_autoptr (GError) error = NULL, control_error = NULL;
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, NULL, "",
+                   "List the desktops that libvirt knows: their state, how full the overlay is and its cap, and the\n"
+                   "image versions that they booted, or the channels that they would boot from.",
+                   0, 0, &status))
+    return status;
+  g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
+  g_autoptr (JsonNode) answer
+      = control_call (socket, "GET", "/desktops", NULL, TIMEOUT_SECONDS, &control_error);
+  JsonObject *object = answer ? json_node_get_object (answer) : NULL;
+  g_autoptr (GPtrArray) desktops
+      = list (verb.config, object ? json_object_get_array_member (object, "desktops") : NULL, &error);
+  if (!desktops)
+    return verb_fail (&verb, error);
+  if (verb.json)
+    print_json (desktops);
+  else
+    print_text (desktops);
+  if (control_error) // the list stands without it, but for what runs
+    return verb_fail (&verb, control_error);
+  return EXIT_DONE;
+}

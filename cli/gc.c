@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild gc: remove versions and chunks that nobody needs.
+
+#include "gild.h"
+
+#include <stdio.h>
+
+#include "qcow-backing/fail.h"
+#include "qcow-backing/gc.h"
+#include "qcow-backing/site.h"
+#include "qcow-backing/size.h"
+
+static void
+print_json (const GcResult *result)
+{
+  g_autoptr (JsonObject) object = json_object_new ();
+  JsonArray *versions = json_array_new ();
+
+  for (guint i = 0; i < result->versions->len; i++)
+    json_array_add_string_element (versions, result->versions->pdata[i]);
+  json_object_set_array_member (object, "versions", versions);
+  json_object_set_int_member (object, "chunks", (gint64)result->chunks);
+  json_object_set_int_member (object, "freed", (gint64)result->freed_bytes);
+  json_print_object (object);
+}
+
+static void
+print_text (const GcResult *result, gboolean dry_run)
+{
+  g_autofree char *freed = size_format (result->freed_bytes);
+
+  for (guint i = 0; i < result->versions->len; i++)
+    printf ("%s%s\n", dry_run ? "would remove " : "removed ", (char *)result->versions->pdata[i]);
+  printf ("%s%u versions, %" G_GUINT64_FORMAT " chunks", dry_run ? "would remove " : "removed ",
+          result->versions->len, result->chunks);
+  if (!dry_run)
+    printf (", %s freed", freed);
+  printf ("\n");
+}
+
+static gboolean
+collect (const Config *config, const GcOptions *options, GcResult *result, GError **error)
+{
+  g_autoptr (ImageLibrary) library = NULL;
+
+  if (!site_become_store_owner (config, error)
+      || !(library = image_library_open (config, error)))
+    return FALSE;
+  g_autoptr (TerminalProgress) progress = terminal_progress_new ("gc");
+  return gc_run (config, library, options, terminal_progress_get (progress)->cancelled, result, error);
+}
+
+ExitStatus
+verb_gc (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_auto (GcResult) result = { 0 };
+  gint keep = -1;
+  GcOptions options = { 0 };
+  const GOptionEntry entries[] = {
+    { "keep", 0, 0, G_OPTION_ARG_INT, &keep, "Keep the newest N versions of each image [5]", "N" },
+    { "dry-run", 0, 0, G_OPTION_ARG_NONE, &options.dry_run, "Say what would go, and remove nothing", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr (GError) error = NULL;
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, entries, "",
+                   "Remove the versions that no channel names, that no desktop runs, and that are not among the newest\n"
+                   "ones of their image; then all chunks that no version needs, and what crashed publishes left.",
+                   0, 0, &status))
+    return status;
+  options.keep = verb.config->keep_versions;
+  if (keep != -1)
+    {
+      if (keep < 1)
+        {
+          fail (&error, "--keep takes a number from 1 on");
+          return verb_usage (&verb, error);
+        }
+      options.keep = (guint)keep;
+    }
+  if (!collect (verb.config, &options, &result, &error))
+    return verb_fail (&verb, error);
+  if (verb.json)
+    print_json (&result);
+  else
+    print_text (&result, options.dry_run);
+  return EXIT_DONE;
+}

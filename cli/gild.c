@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild: the command line. Finds the verb, and lets it do the rest.
+
+#include "gild.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct
+{
+  const char *name;
+  ExitStatus (*run) (int argc, char **argv);
+  const char *summary;
+} VERBS[] = {
+  { "define", verb_define, "define a desktop in libvirt from a template" },
+  { "desktops", verb_desktops, "list desktops, what they run and how full their overlays are" },
+  { "export", verb_export, "write a version to a qcow2 file" },
+  { "gc", verb_gc, "remove versions and chunks that nobody needs" },
+  { "images", verb_images, "list images and their versions" },
+  { "init", verb_init, "found a site: its keys, and this host as its publisher" },
+  { "publish", verb_publish, "make the next version of an image from a disk image file" },
+  { "status", verb_status, "show what gildd says of this host" },
+  { "verify", verb_verify, "check every byte of every version" },
+};
+
+static void
+print_help (FILE *out)
+{
+  fprintf (out, "Usage: gild VERB [OPTION...] [ARGUMENT...]\n\n"
+                "Golden disk images for the desktops of an office.\n\nVerbs:\n");
+  for (gsize i = 0; i < G_N_ELEMENTS (VERBS); i++)
+    fprintf (out, "  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
+  fprintf (out, "\nOptions:\n"
+                "  -h, --help  show this help; `gild VERB --help` shows a verb's\n"
+                "  --version   show the version\n\n"
+                "See gild(1).\n");
+}
+
+/* Notes of the library, such as "waiting for ...": not results, so to stderr.  */
+static void
+print_message (const char *domain, GLogLevelFlags level, const char *message, gpointer data)
+{
+  fprintf (stderr, "gild: %s\n", message);
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  g_set_prgname ("gild");
+  g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO, print_message, NULL);
+  if (argc < 2)
+    {
+      print_help (stderr);
+      return EXIT_USAGE;
+    }
+  if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help"))
+    {
+      print_help (stdout);
+      return EXIT_DONE;
+    }
+  if (g_str_equal (argv[1], "--version"))
+    {
+      puts ("gild " PACKAGE_VERSION);
+      return EXIT_DONE;
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (VERBS); i++)
+    if (g_str_equal (argv[1], VERBS[i].name))
+      return VERBS[i].run (argc - 1, argv + 1);
+  fprintf (stderr, "gild: '%s' is not a verb of gild; `gild --help` lists them\n", argv[1]);
+  return EXIT_USAGE;
+}

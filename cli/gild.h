@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the verbs of gild share: options, output, and how they end.
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "qcow-backing/config.h"
+#include "qcow-backing/progress.h"
+
+typedef enum
+{
+  EXIT_DONE = 0,
+  EXIT_FAILED = 1,
+  EXIT_USAGE = 2,
+  EXIT_NO = 3, // a check found something wrong
+} ExitStatus;
+
+/* A verb's state, filled in by verb_parse.  */
+typedef struct
+{
+  const char *name;
+  gboolean json;   // --json
+  Config *config;  // from --config, or the usual place
+  int argc;        // what is left when options are read
+  char **argv;
+} Verb;
+
+/* Read ARGV, whose first word is the verb, against OPTIONS and the options that all verbs have.  ARGUMENTS
+   and SUMMARY are for --help; there must be from MIN to MAX arguments.  Returns FALSE with *STATUS set
+   when the program is to end: a help, or a usage error, which was printed.  */
+gboolean verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options,
+                     const char *arguments, const char *summary, int min, int max,
+                     ExitStatus *status);
+void verb_clear (Verb *verb);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Verb, verb_clear)
+
+/* Print ERROR once, to stderr, as "gild VERB: …"; returns EXIT_FAILED.  */
+ExitStatus verb_fail (const Verb *verb, const GError *error);
+
+/* The same for a usage error, with a hint at --help; returns EXIT_USAGE.  */
+ExitStatus verb_usage (const Verb *verb, const GError *error);
+
+/* Print OBJECT to stdout, for --json.  */
+void json_print_object (JsonObject *object);
+
+/* Progress on the terminal, if stderr is one: bytes, rate, time left.  Ctrl-C sets its `cancelled`.  */
+typedef struct TerminalProgress TerminalProgress;
+TerminalProgress *terminal_progress_new (const char *what);
+const Progress *terminal_progress_get (TerminalProgress *progress);
+void terminal_progress_free (TerminalProgress *progress); // wipes the line
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TerminalProgress, terminal_progress_free)
+
+/* A table on stdout, its columns as wide as their contents.  */
+typedef struct Table Table;
+Table *table_new (const char *first_heading, ...) G_GNUC_NULL_TERMINATED;
+void table_add (Table *table, const char *first_cell, ...) G_GNUC_NULL_TERMINATED;
+void table_print (const Table *table);
+void table_free (Table *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
+
+/* The verbs.  */
+ExitStatus verb_define (int argc, char **argv);
+ExitStatus verb_desktops (int argc, char **argv);
+ExitStatus verb_export (int argc, char **argv);
+ExitStatus verb_gc (int argc, char **argv);
+ExitStatus verb_images (int argc, char **argv);
+ExitStatus verb_init (int argc, char **argv);
+ExitStatus verb_publish (int argc, char **argv);
+ExitStatus verb_status (int argc, char **argv);
+ExitStatus verb_verify (int argc, char **argv);

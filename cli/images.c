@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild images: list images and their versions.
+
+#include "gild.h"
+
+#include "qcow-backing/fail.h"
+#include "qcow-backing/image-library.h"
+#include "qcow-backing/image-name.h"
+#include "qcow-backing/site.h"
+#include "qcow-backing/size.h"
+
+typedef struct
+{
+  ImageLibrary *library;
+  Table *table;     // or
+  JsonArray *array; // with --json
+} Listing;
+
+static void
+add_to_table (Table *table, const VersionRecord *record, const char *channels)
+{
+  g_autofree char *name = g_strdup_printf ("%s@%u", record->image, record->version);
+  g_autofree char *virtual_size = size_format (record->virtual_size);
+  g_autofree char *data_size = size_format (record->data_size);
+  g_autofree char *new_size = size_format (record->new_size);
+  g_autoptr (GDateTime) created = g_date_time_new_from_iso8601 (record->created, NULL);
+  g_autoptr (GDateTime) local = created ? g_date_time_to_local (created) : NULL;
+  g_autofree char *date = local ? g_date_time_format (local, "%Y-%m-%d %H:%M") : g_strdup ("?");
+  g_autofree char *note = g_strdelimit (g_strdup (record->note), "\n\r\t\033", ' ');
+
+  table_add (table, name, *channels ? channels : "-", virtual_size, data_size, new_size, date, note,
+             NULL);
+}
+
+static void
+add_to_array (JsonArray *array, const VersionRecord *record, const ChannelRecord *channels)
+{
+  JsonObject *object = json_object_new ();
+  JsonArray *names = json_array_new ();
+  GHashTableIter iter;
+  gpointer name, version;
+
+  if (channels)
+    g_hash_table_iter_init (&iter, channels->channels);
+  while (channels && g_hash_table_iter_next (&iter, &name, &version))
+    if (GPOINTER_TO_UINT (version) == record->version)
+      json_array_add_string_element (names, name);
+  json_object_set_string_member (object, "image", record->image);
+  json_object_set_int_member (object, "version", record->version);
+  json_object_set_array_member (object, "channels", names);
+  json_object_set_int_member (object, "virtual_size", (gint64)record->virtual_size);
+  json_object_set_int_member (object, "data_size", (gint64)record->data_size);
+  json_object_set_int_member (object, "new_size", (gint64)record->new_size);
+  json_object_set_string_member (object, "created", record->created);
+  json_object_set_string_member (object, "note", record->note);
+  json_array_add_object_element (array, object);
+}
+
+static gboolean
+list_image (Listing *listing, const char *image, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GArray) versions = image_library_versions (listing->library, image, error);
+  g_autoptr (ChannelRecord) channels = NULL;
+
+  if (!versions)
+    return FALSE;
+  channels = image_library_load_channels (listing->library, image, &local_error);
+  if (local_error)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return FALSE;
+    }
+  for (guint i = 0; i < versions->len; i++)
+    {
+      guint version = g_array_index (versions, guint, i);
+      g_autoptr (VersionRecord) record
+          = image_library_load_record (listing->library, image, version, error);
+      g_autofree char *names = channels ? channel_record_names_of (channels, version) : g_strdup ("");
+      if (!record)
+        return FALSE;
+      if (listing->table)
+        add_to_table (listing->table, record, names);
+      else
+        add_to_array (listing->array, record, channels);
+    }
+  return TRUE;
+}
+
+static gboolean
+list (Listing *listing, const Config *config, const char *only, GError **error)
+{
+  g_autoptr (GPtrArray) images = NULL;
+  gboolean found = only == NULL;
+
+  if (!site_become_store_owner (config, error)
+      || !(listing->library = image_library_open (config, error))
+      || !(images = image_library_images (listing->library, error)))
+    return FALSE;
+  for (guint i = 0; i < images->len; i++)
+    if (!only || g_str_equal (only, images->pdata[i]))
+      {
+        found = TRUE;
+        if (!list_image (listing, images->pdata[i], error))
+          return FALSE;
+      }
+  return found || fail (error, "there is no image %s on this host: `gild images` lists what is", only);
+}
+
+ExitStatus
+verb_images (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Table) table = NULL;
+  g_autoptr (JsonObject) object = NULL;
+  Listing listing = { 0 };
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, NULL, "[IMAGE]",
+                   "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
+                   "disk, its data, what of that was new, when and why it was made.",
+                   0, 1, &status))
+    return status;
+  const char *only = verb.argc ? verb.argv[0] : NULL;
+  if (only && !image_name_check (only, &error))
+    return verb_usage (&verb, error);
+  if (verb.json)
+    {
+      object = json_object_new ();
+      listing.array = json_array_new ();
+      json_object_set_array_member (object, "images", listing.array);
+    }
+  else
+    table = listing.table = table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "NOTE", NULL);
+  gboolean ok = list (&listing, verb.config, only, &error);
+  image_library_free (listing.library);
+  if (!ok)
+    return verb_fail (&verb, error);
+  if (verb.json)
+    json_print_object (object);
+  else
+    table_print (table);
+  return EXIT_DONE;
+}

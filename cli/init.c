@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild init: found a site.
+
+#include "gild.h"
+
+#include <stdio.h>
+
+#include "qcow-backing/site.h"
+
+ExitStatus
+verb_init (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_autoptr (GError) error = NULL;
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, NULL, "SITE",
+                   "Found the site named SITE: make its signing key and its certificate authority. This\n"
+                   "host becomes its publisher and its first origin.",
+                   1, 1, &status))
+    return status;
+  if (!site_init (verb.config, verb.argv[0], &error))
+    return verb_fail (&verb, error);
+  printf ("site %s is founded; its keys are in %s/site\n", verb.argv[0], verb.config->state_dir);
+  fprintf (stderr, "Keep a copy of that directory in a safe place: without site.sec nothing can be "
+                   "published.\n");
+  return EXIT_DONE;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The connection to libvirt, and its errors as GError.
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+/* Connect to $LIBVIRT_DEFAULT_URI, or to qemu:///system as virsh run by root does.  */
+virConnectPtr libvirt_connect (GError **error);
+
+/* Set ERROR to WHAT and what libvirt said last.  Returns FALSE.  */
+gboolean libvirt_fail (GError **error, const char *what);
+
+static inline void
+libvirt_close (virConnectPtr connection)
+{
+  virConnectClose (connection);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (virConnect, libvirt_close)

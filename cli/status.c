@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// gild status: show what gildd says of this host.
+
+#include "gild.h"
+
+#include <stdio.h>
+
+#include "daemon/control-client.h"
+
+#define TIMEOUT_SECONDS 5
+
+static void
+print_text (JsonObject *object)
+{
+  const char *site = json_object_get_string_member_with_default (object, "site", NULL);
+
+  printf ("gildd:     %s\n", json_object_get_string_member_with_default (object, "version", "?"));
+  printf ("site:      %s\n", site ? site : "none; run `gild init SITE`");
+  printf ("state:     %s\n", json_object_get_string_member_with_default (object, "state", "?"));
+  printf ("images:    %" G_GINT64_FORMAT "\n",
+          json_object_get_int_member_with_default (object, "images", 0));
+  printf ("desktops:  %" G_GINT64_FORMAT " running\n",
+          json_object_get_int_member_with_default (object, "desktops", 0));
+}
+
+ExitStatus
+verb_status (int argc, char **argv)
+{
+  g_auto (Verb) verb = { 0 };
+  g_autoptr (GError) error = NULL;
+  ExitStatus status;
+
+  if (!verb_parse (&verb, argc, argv, NULL, "",
+                   "Show whether gildd runs, for which site, and how many images and desktops it has.", 0, 0,
+                   &status))
+    return status;
+  g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
+  g_autoptr (JsonNode) answer
+      = control_call (socket, "GET", "/status", NULL, TIMEOUT_SECONDS, &error);
+  if (!answer)
+    return verb_fail (&verb, error);
+  if (verb.json)
+    json_print_object (json_node_get_object (answer));
+  else
+    print_text (json_node_get_object (answer));
+  return EXIT_DONE;
+}

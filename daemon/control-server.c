@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's side of the control socket: HTTP/1.1 and JSON on a Unix socket, in the GLib main
+// loop.
+//
+// libmicrohttpd runs without threads of its own: its epoll descriptor and its timeout are one
+// GSource, which calls MHD_run.  A request comes to on_request several times: first with its head,
+// then with each piece of its body, at last with none, and only then it is answered.
+
+#include "control-server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <microhttpd.h>
+
+#include "qcow-backing/fail.h"
+#include "qcow-backing/json-read.h"
+
+#define BODY_SIZE_MAX   (1u << 20)
+#define CONNECTIONS_MAX 64u
+#define TIMEOUT_SECONDS 30u // without a byte from the client
+
+struct ControlServer
+{
+  char *socket_path;
+  const ControlRoute *routes;
+  gpointer data;
+  struct MHD_Daemon *http;
+  GSource *source;
+};
+
+typedef struct
+{
+  GSource parent;
+  struct MHD_Daemon *http;
+  gpointer epoll_tag;
+} HttpSource;
+
+static gboolean
+http_source_prepare (GSource *source, int *timeout_ms)
+{
+  MHD_UNSIGNED_LONG_LONG left;
+
+  *timeout_ms = -1;
+  if (MHD_get_timeout (((HttpSource *)source)->http, &left) == MHD_YES)
+    *timeout_ms = (int)MIN (left, G_MAXINT);
+  return *timeout_ms == 0;
+}
+
+static gboolean
+http_source_check (GSource *source)
+{
+  int timeout_ms;
+
+  return g_source_query_unix_fd (source, ((HttpSource *)source)->epoll_tag) != 0
+         || http_source_prepare (source, &timeout_ms);
+}
+
+static gboolean
+http_source_dispatch (GSource *source, GSourceFunc callback, gpointer data)
+{
+  MHD_run (((HttpSource *)source)->http);
+  return G_SOURCE_CONTINUE;
+}
+
+static GSource *
+http_source_new (struct MHD_Daemon *http)
+{
+  static GSourceFuncs funcs = {
+    http_source_prepare, http_source_check, http_source_dispatch, NULL, NULL, NULL
+  };
+  const union MHD_DaemonInfo *info = MHD_get_daemon_info (http, MHD_DAEMON_INFO_EPOLL_FD);
+  GSource *source = g_source_new (&funcs, sizeof (HttpSource));
+
+  ((HttpSource *)source)->http = http;
+  ((HttpSource *)source)->epoll_tag = g_source_add_unix_fd (source, info->epoll_fd, G_IO_IN);
+  return source;
+}
+
+/* Queue STATUS and BODY, which this takes over, as the answer on CONNECTION.  */
+static enum MHD_Result
+answer (struct MHD_Connection *connection, guint status, JsonObject *body, const char *allow)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, body);
+  char *text = json_write (node);
+  struct MHD_Response *response =
+      MHD_create_response_from_buffer_with_free_callback (strlen (text), text, g_free);
+  MHD_add_response_header (response, "Content-Type", "application/json");
+  if (allow)
+    MHD_add_response_header (response, "Allow", allow);
+  enum MHD_Result result = MHD_queue_response (connection, status, response);
+  MHD_destroy_response (response);
+  return result;
+}
+
+static enum MHD_Result answer_error (struct MHD_Connection *connection, guint status,
+                                     const char *allow, const char *format, ...)
+    G_GNUC_PRINTF (4, 5);
+
+static enum MHD_Result
+answer_error (struct MHD_Connection *connection, guint status, const char *allow,
+              const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  g_autofree char *sentence = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "error", valid);
+  return answer (connection, status, object, allow);
+}
+
+static guint
+status_of (const GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
+    return MHD_HTTP_BAD_REQUEST;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return MHD_HTTP_NOT_FOUND;
+  return MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* Whether PATH is what PATTERN, split at each "/", describes; *NAME is then what "*" stood for,
+   owned by PATH.  */
+static gboolean
+path_matches (char **path, const char *pattern, const char **name)
+{
+  g_auto (GStrv) parts = g_strsplit (pattern, "/", -1);
+
+  *name = NULL;
+  if (g_strv_length (path) != g_strv_length (parts))
+    return FALSE;
+  for (gsize i = 0; parts[i]; i++)
+    if (g_str_equal (parts[i], "*"))
+      *name = path[i];
+    else if (!g_str_equal (parts[i], path[i]))
+      return FALSE;
+  return TRUE;
+}
+
+static enum MHD_Result
+call_handler (ControlServer *server, const ControlRoute *route, const char *name,
+              const GByteArray *body, struct MHD_Connection *connection)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) request = NULL;
+
+  if (body->len > 0)
+    {
+      request = json_read_object ((const char *)body->data, body->len, NULL, &error);
+      if (!request)
+        return answer_error (connection, MHD_HTTP_BAD_REQUEST, NULL,
+                             "the request's body cannot be read: %s", error->message);
+    }
+  JsonObject *result =
+      route->handler (server->data, name, request ? json_node_get_object (request) : NULL, &error);
+  if (!result)
+    return answer_error (connection, status_of (error), NULL, "%s", error->message);
+  return answer (connection, MHD_HTTP_OK, result, NULL);
+}
+
+/* Answer a request that is there to its last byte.  */
+static enum MHD_Result
+dispatch (ControlServer *server, const char *method, const char *path, const GByteArray *body,
+          struct MHD_Connection *connection)
+{
+  g_auto (GStrv) parts = g_strsplit (path, "/", -1);
+  g_autoptr (GString) allow = g_string_new (NULL);
+  const char *name;
+
+  for (const ControlRoute *route = server->routes; route->method; route++)
+    if (path_matches (parts, route->path, &name))
+      {
+        if (g_str_equal (route->method, method))
+          return call_handler (server, route, name, body, connection);
+        g_string_append_printf (allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
+      }
+  if (allow->len > 0)
+    return answer_error (connection, MHD_HTTP_METHOD_NOT_ALLOWED, allow->str,
+                         "%.200s is not for %.20s, but for %s", path, method, allow->str);
+  return answer_error (connection, MHD_HTTP_NOT_FOUND, NULL,
+                       "there is no %.200s: gildd(8) lists what there is", path);
+}
+
+/* The bytes that the head announces; 0 where it says nothing of use.  */
+static guint64
+announced_size (struct MHD_Connection *connection)
+{
+  const char *text = MHD_lookup_connection_value (connection, MHD_HEADER_KIND, "Content-Length");
+
+  return text ? g_ascii_strtoull (text, NULL, 10) : 0;
+}
+
+static enum MHD_Result
+on_request (void *data, struct MHD_Connection *connection, const char *path, const char *method,
+            const char *version, const char *piece, size_t *piece_size, void **request)
+{
+  GByteArray *body = *request;
+
+  if (!body)
+    {
+      *request = g_byte_array_new ();
+      if (announced_size (connection) <= BODY_SIZE_MAX)
+        return MHD_YES;
+      return answer_error (connection, MHD_HTTP_CONTENT_TOO_LARGE, NULL,
+                           "the request's body is larger than %u bytes", BODY_SIZE_MAX);
+    }
+  if (*piece_size == 0)
+    return dispatch (data, method, path, body, connection);
+  if (body->len + *piece_size > BODY_SIZE_MAX)
+    return MHD_NO; // it announced less or nothing; an answer is not possible any more
+  g_byte_array_append (body, (const guint8 *)piece, (guint)*piece_size);
+  *piece_size = 0;
+  return MHD_YES;
+}
+
+static void
+on_request_end (void *data, struct MHD_Connection *connection, void **request,
+                enum MHD_RequestTerminationCode code)
+{
+  g_clear_pointer ((GByteArray **)request, g_byte_array_unref);
+}
+
+/* Names need no escapes, so none is undone, and none gets through.  */
+static size_t
+leave_escapes (void *data, struct MHD_Connection *connection, char *text)
+{
+  return strlen (text);
+}
+
+static void log_http (void *data, const char *format, va_list args) G_GNUC_PRINTF (2, 0);
+
+static void
+log_http (void *data, const char *format, va_list args)
+{
+  g_autofree char *line = g_strdup_vprintf (format, args);
+
+  g_debug ("libmicrohttpd: %s", g_strchomp (line));
+}
+
+/* A socket that listens at PATH, -1 on error.  */
+static int
+listen_at (const char *path, GError **error)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+  if (strlen (path) >= sizeof address.sun_path)
+    {
+      fail (error, "%s: too long for a socket's path: use a shorter [paths] run=", path);
+      close (fd);
+      return -1;
+    }
+  memcpy (address.sun_path, path, strlen (path));
+  unlink (path);
+  mode_t mask = umask (0117);
+  gboolean bound = fd >= 0 && bind (fd, (struct sockaddr *)&address, sizeof address) == 0
+                   && listen (fd, (int)CONNECTIONS_MAX) == 0;
+  int saved_errno = errno;
+  umask (mask);
+  if (bound)
+    return fd;
+  if (fd >= 0)
+    close (fd);
+  errno = saved_errno;
+  fail_errno (error, "cannot listen at %s", path);
+  return -1;
+}
+
+ControlServer *
+control_server_new (const char *socket_path, const ControlRoute *routes, gpointer data,
+                    GError **error)
+{
+  g_autoptr (ControlServer) server = g_new0 (ControlServer, 1);
+  int fd = listen_at (socket_path, error);
+
+  if (fd < 0)
+    return NULL;
+  server->socket_path = g_strdup (socket_path);
+  server->routes = routes;
+  server->data = data;
+  server->http =
+      MHD_start_daemon (MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
+                        MHD_OPTION_EXTERNAL_LOGGER, log_http, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+                        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                        TIMEOUT_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL,
+                        MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
+  if (!server->http)
+    {
+      fail (error, "libmicrohttpd cannot serve %s", socket_path);
+      return NULL;
+    }
+  server->source = http_source_new (server->http);
+  g_source_attach (server->source, NULL);
+  return g_steal_pointer (&server);
+}
+
+void
+control_server_free (ControlServer *server)
+{
+  if (!server)
+    return;
+  if (server->socket_path)
+    unlink (server->socket_path);
+  if (server->source)
+    g_source_destroy (server->source);
+  g_clear_pointer (&server->source, g_source_unref);
+  g_clear_pointer (&server->http, MHD_stop_daemon);
+  g_free (server->socket_path);
+  g_free (server);
+}

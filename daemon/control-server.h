@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's side of the control socket: HTTP/1.1 and JSON on a Unix socket, in the GLib main
+// loop.
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+typedef struct ControlServer ControlServer;
+
+/* Answer one request.  NAME is what the route's "*" stood for, NULL without one; BODY is the
+   request's object, NULL where it had none.  DATA is the server's.  Returns the answer, an object.
+   On failure the client is told the error's sentence, with status 400 for
+   G_IO_ERROR_INVALID_ARGUMENT, 404 for G_IO_ERROR_NOT_FOUND and 500 for every other.  Runs in the
+   main loop, which waits for it.  */
+typedef JsonObject *(*ControlHandler) (gpointer data, const char *name, JsonObject *body,
+                                       GError **error);
+
+/* A route: "/desktops/" "*" "/prepare", where "*" stands for one part of the path, at most once. */
+typedef struct
+{
+  const char *method;
+  const char *path;
+  ControlHandler handler;
+} ControlRoute;
+
+/* Listen on SOCKET_PATH, which members of the process's group may use, and answer by ROUTES, whose
+   last has no method and which outlive the server.  A socket that is there is replaced: the caller
+   knows that nobody listens on it.  */
+ControlServer *control_server_new (const char *socket_path, const ControlRoute *routes,
+                                   gpointer data, GError **error);
+
+/* Stop, and remove the socket.  */
+void control_server_free (ControlServer *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ControlServer, control_server_free)

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The desktops of this host: what each is to boot, and the pins that say what it has booted.
+//
+// When is a pin stale?  The hook makes the directory RUN/desktops/NAME after gildd's answer, and
+// removes it when the desktop has ended.  So a pin without that directory belongs to a desktop that
+// has ended, or to a hook that has its answer and is about to make the directory; the pin's age
+// tells these apart.  Whether the directory is a mount point says less: gildd may live in a mount
+// namespace of its own.  A pin kept too long costs disk space until the desktop's next start; a pin
+// lost lets gc take away what a desktop runs on.
+
+#include "desktops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "desktop-request.h"
+#include "nbd-check.h"
+#include "qcow-backing/fail.h"
+#include "qcow-backing/image-library.h"
+#include "qcow-backing/json-read.h"
+#include "qcow-backing/overlay.h"
+#include "qcow-backing/pins.h"
+#include "qcow-backing/record-file.h"
+
+#define PIN_FORMAT          "gild-pin-1"
+#define PIN_SUFFIX          ".json"
+#define STALE_AFTER_SECONDS (10 * 60)
+
+static char *
+pin_path (const Config *config, const char *name)
+{
+  g_autofree char *file = g_strconcat (name, PIN_SUFFIX, NULL);
+
+  return config_run_path (config, "desktops", file, NULL);
+}
+
+static guint64
+default_cap (const Config *config)
+{
+  if (config->overlay_bytes > 0)
+    return config->overlay_bytes;
+  return overlay_default_cap ((guint64)sysconf (_SC_PHYS_PAGES) * (guint64)sysconf (_SC_PAGESIZE));
+}
+
+/* DISK as the answer has it, its version chosen, loaded and found good.  */
+static JsonObject *
+resolve_disk (const Config *config, const ImageLibrary *library, const DesktopDisk *disk,
+              GError **error)
+{
+  g_autofree char *nbd_socket = config_run_path (config, "nbd.sock", NULL);
+  guint number = disk->version;
+
+  if (disk->channel && !image_library_resolve (library, disk->image, disk->channel, &number, error))
+    return NULL;
+  g_autoptr (ImageVersion) version = image_library_load (library, disk->image, number, error);
+  if (!version)
+    return NULL;
+  g_autofree char *backing = overlay_backing_uri (disk->image, number, nbd_socket);
+  JsonObject *object = json_object_new ();
+  json_object_set_string_member (object, "target", disk->target);
+  json_object_set_string_member (object, "image", disk->image);
+  if (disk->channel)
+    json_object_set_string_member (object, "channel", disk->channel);
+  else
+    json_object_set_null_member (object, "channel");
+  json_object_set_int_member (object, "version", number);
+  json_object_set_int_member (object, "virtual_size", (gint64)version->record->virtual_size);
+  json_object_set_string_member (object, "backing", backing);
+  return object;
+}
+
+static JsonArray *
+resolve_disks (const Config *config, const ImageLibrary *library, const DesktopRequest *request,
+               GError **error)
+{
+  g_autoptr (JsonArray) disks = json_array_new ();
+
+  for (guint i = 0; i < request->disks->len; i++)
+    {
+      JsonObject *disk = resolve_disk (config, library, request->disks->pdata[i], error);
+      if (!disk)
+        {
+          g_prefix_error (error, "desktop %s, disk %s: ", request->name,
+                          ((DesktopDisk *)request->disks->pdata[i])->target);
+          return NULL;
+        }
+      json_array_add_object_element (disks, disk);
+    }
+  return g_steal_pointer (&disks);
+}
+
+static JsonObject *
+build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autofree char *since = g_date_time_format (now, "%Y-%m-%dT%H:%M:%SZ");
+  guint64 overlay = request->overlay_bytes > 0 ? request->overlay_bytes : default_cap (config);
+  guint64 spill = request->has_spill ? request->spill_bytes : config->spill_bytes;
+  JsonObject *pin = json_object_new ();
+
+  json_object_set_string_member (pin, "format", PIN_FORMAT);
+  json_object_set_string_member (pin, "name", request->name);
+  json_object_set_string_member (pin, "uuid", request->uuid);
+  json_object_set_int_member (pin, "overlay", (gint64)overlay);
+  json_object_set_int_member (pin, "spill", (gint64)spill);
+  json_object_set_array_member (pin, "disks", json_array_ref (disks));
+  json_object_set_string_member (pin, "since", since);
+  return pin;
+}
+
+static gboolean
+write_pin (const Config *config, const char *name, JsonObject *pin, GError **error)
+{
+  g_autofree char *path = pin_path (config, name);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_set_object (node, pin);
+  g_autofree char *text = json_write (node);
+  return file_write_durably (path, text, strlen (text), 0644, error);
+}
+
+/* Resolve and pin; the caller holds the pins' lock.  */
+static JsonObject *
+choose_and_pin (const Config *config, const ImageLibrary *library, const DesktopRequest *request,
+                GError **error)
+{
+  g_autoptr (JsonArray) disks = resolve_disks (config, library, request, error);
+
+  if (!disks)
+    return NULL;
+  g_autoptr (JsonObject) pin = build_pin (config, request, disks);
+  if (!write_pin (config, request->name, pin, error))
+    return NULL;
+  json_object_remove_member (pin, "format"); // the file's, not the answer's
+  return g_steal_pointer (&pin);
+}
+
+JsonObject *
+desktops_prepare (const Config *config, const char *name, JsonObject *body, GError **error)
+{
+  g_autofree char *nbd_socket = config_run_path (config, "nbd.sock", NULL);
+  g_autoptr (DesktopRequest) request = desktop_request_parse (name, body, error);
+  g_autoptr (ImageLibrary) library = request ? image_library_open (config, error) : NULL;
+
+  if (!library || !nbd_check (nbd_socket, error))
+    return NULL;
+  int lock = pins_lock (config, error);
+  if (lock < 0)
+    return NULL;
+  JsonObject *pin = choose_and_pin (config, library, request, error);
+  close (lock);
+  return pin;
+}
+
+gboolean
+desktops_release (const Config *config, const char *name, GError **error)
+{
+  if (!desktop_request_check_name (name, error))
+    return FALSE;
+  g_autofree char *path = pin_path (config, name);
+  return unlink (path) == 0 || errno == ENOENT || fail_errno (error, "remove %s", path);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+GPtrArray *
+desktops_names (const Config *config, GError **error)
+{
+  g_autofree char *path = config_run_path (config, "desktops", NULL);
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GDir) directory = g_dir_open (path, 0, error);
+  const char *file;
+
+  if (!directory)
+    return NULL;
+  while ((file = g_dir_read_name (directory)))
+    if (file[0] != '.' && g_str_has_suffix (file, PIN_SUFFIX))
+      g_ptr_array_add (names, g_strndup (file, strlen (file) - strlen (PIN_SUFFIX)));
+  g_ptr_array_sort (names, compare_names);
+  return g_steal_pointer (&names);
+}
+
+static JsonObject *
+read_pin (const Config *config, const char *name, GError **error)
+{
+  g_autofree char *path = pin_path (config, name);
+  g_autofree char *text = NULL;
+  gsize size;
+
+  if (!g_file_get_contents (path, &text, &size, error))
+    return NULL;
+  g_autoptr (JsonNode) node = json_read_object (text, size, PIN_FORMAT, error);
+  if (node)
+    return json_node_dup_object (node);
+  g_prefix_error (error, "%s: ", path);
+  return NULL;
+}
+
+JsonArray *
+desktops_list (const Config *config, GError **error)
+{
+  g_autoptr (GPtrArray) names = desktops_names (config, error);
+  g_autoptr (JsonArray) pins = json_array_new ();
+
+  for (guint i = 0; names && i < names->len; i++)
+    {
+      JsonObject *pin = read_pin (config, names->pdata[i], error);
+      if (!pin)
+        return NULL;
+      json_array_add_object_element (pins, pin);
+    }
+  return names ? g_steal_pointer (&pins) : NULL;
+}
+
+static gboolean
+is_stale (const Config *config, const char *name)
+{
+  g_autofree char *mount_point = config_run_path (config, "desktops", name, NULL);
+  g_autofree char *path = pin_path (config, name);
+  struct stat pin, directory;
+
+  return lstat (path, &pin) == 0 && pin.st_mtime + STALE_AFTER_SECONDS < time (NULL)
+         && lstat (mount_point, &directory) < 0 && errno == ENOENT;
+}
+
+gboolean
+desktops_drop_stale (const Config *config, GError **error)
+{
+  g_autoptr (GPtrArray) names = desktops_names (config, error);
+
+  for (guint i = 0; names && i < names->len; i++)
+    {
+      const char *name = names->pdata[i];
+      if (!is_stale (config, name))
+        continue;
+      if (!desktops_release (config, name, error))
+        return FALSE;
+      g_message ("%s ended while gildd did not run: its pin is removed", name);
+    }
+  return names != NULL;
+}

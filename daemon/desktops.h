@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The desktops of this host: what each is to boot, and the pins that say what it has booted.
+//
+// A pin is the file RUN/desktops/NAME.json and nothing else: gildd keeps no copy of it, so a gildd
+// that is killed and started again knows what the one before it knew.
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+#include "qcow-backing/config.h"
+
+/* Choose what the desktop NAME boots by BODY (see desktop-request.h), make sure that it can boot
+   it, and pin it, in place of the pin that it may have had.  Returns
+
+     { "name", "uuid", "overlay": cap in bytes, "spill": bytes, "since": ISO 8601 in UTC,
+       "disks": [{ "target", "image", "channel" or null, "version", "virtual_size": bytes,
+   "backing": URI }] }
+
+   On failure nothing has changed.  */
+JsonObject *desktops_prepare (const Config *config, const char *name, JsonObject *body,
+                              GError **error);
+
+/* Remove the pin of NAME, if it has one.  */
+gboolean desktops_release (const Config *config, const char *name, GError **error);
+
+/* The names of the desktops that have a pin, sorted.  */
+GPtrArray *desktops_names (const Config *config, GError **error);
+
+/* All pins, as desktops_prepare returned them, sorted by name.  */
+JsonArray *desktops_list (const Config *config, GError **error);
+
+/* Remove the pins of desktops that ended while no gildd ran.  */
+gboolean desktops_drop_stale (const Config *config, GError **error);

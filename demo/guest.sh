@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For scripts that run guests: ask a guest's agent, look at its screen. Needs demo/lib.sh and pipefail.
+
+# agent DOMAIN COMMAND [ARGUMENTS as JSON]: ask the guest's agent, print what it returns.
+agent ()
+{
+    virsh --quiet qemu-agent-command --timeout 5 "$1" \
+        "{\"execute\": \"$2\", \"arguments\": ${3:-"{}"}}" | jq --compact-output .return
+}
+
+# wait_for_guest SECONDS DOMAIN COMMAND…: as wait_for, and fails at once when the guest does not run.
+wait_for_guest ()
+{
+    local seconds=$1 domain=$2
+    shift 2
+    wait_for "$seconds" is_true_or_stopped "$domain" "$@" && [ "$(virsh domstate "$domain")" = running ]
+}
+
+is_true_or_stopped ()
+{
+    "${@:2}" || [ "$(virsh domstate "$1")" != running ]
+}
+
+agent_answers ()
+{
+    agent "$1" guest-ping
+}
+
+guest_is_windows ()
+{
+    [ "$(agent "$1" guest-get-osinfo | jq --raw-output .id)" = mswindows ]
+}
+
+# guest_write DOMAIN PATH TEXT: a file inside the guest, on its disk when this returns.
+guest_write ()
+{
+    local handle
+    handle=$(agent "$1" guest-file-open "$(jq --null-input --arg path "$2" '{$path, mode: "w"}')") &&
+        agent "$1" guest-file-write "{\"handle\": $handle, \"buf-b64\": \"$(base64 --wrap=0 <<<"$3")\"}" &&
+        agent "$1" guest-file-flush "{\"handle\": $handle}" &&
+        agent "$1" guest-file-close "{\"handle\": $handle}"
+}
+
+# guest_read DOMAIN PATH: fails with what the guest says if the file is not there.
+guest_read ()
+{
+    local handle
+    handle=$(agent "$1" guest-file-open "$(jq --null-input --arg path "$2" '{$path, mode: "r"}')") || return
+    agent "$1" guest-file-read "{\"handle\": $handle}" | jq --raw-output '."buf-b64"' | base64 --decode
+    agent "$1" guest-file-close "{\"handle\": $handle}" >/dev/null
+}
+
+# guest_has_process DOMAIN NAME
+guest_has_process ()
+{
+    local pid
+    pid=$(agent "$1" guest-exec "{\"path\": \"pgrep\", \"arg\": [\"-x\", \"$2\"]}" | jq .pid) || return
+    wait_for 10 process_has_exited "$1" "$pid"
+    [ "$process_status" = 0 ]
+}
+
+process_has_exited ()
+{
+    local result
+    result=$(agent "$1" guest-exec-status "{\"pid\": $2}") || return
+    process_status=$(jq .exitcode <<<"$result")
+    [ "$(jq .exited <<<"$result")" = true ]
+}
+
+# screenshot DOMAIN FILE.png
+screenshot ()
+{
+    local picture=$2.partial
+    virsh --quiet screenshot "$1" "$picture" >/dev/null && pnmtopng -quiet "$picture" >"$2" && rm "$picture"
+}
+
+# lit_percent FILE.png: how much of the picture is not black.
+lit_percent ()
+{
+    pngtopnm "$1" | ppmtopgm | pamthreshold -simple -threshold=0.05 |
+        pamsumm -mean -normalize -brief | awk '{ printf "%.1f\n", $1 * 100 }'
+}
+
+# screen_shows DOMAIN FILE.png PERCENT: a picture now, of which at least that much is not black.
+screen_shows ()
+{
+    screenshot "$1" "$2" && awk -v lit="$(lit_percent "$2")" -v least="$3" 'BEGIN { exit !(lit >= least) }'
+}
+
+# screen_is_still DOMAIN FILE.png: a second picture, some seconds later, is the same as the first.
+screen_is_still ()
+{
+    screenshot "$1" "$2" && sleep 3 && screenshot "$1" "$2.later" || return
+    local same=0
+    cmp --silent "$2" "$2.later" || same=1
+    mv "$2.later" "$2"
+    return "$same"
+}

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For scripts that show what they do on this PC: commands with their times, what the PC can do, libvirtd.
+
+step_number=0
+step ()
+{
+    step_number=$((step_number + 1))
+    printf '\n=== %d. %s ===\n' "$step_number" "$*"
+}
+
+say ()
+{
+    printf '%s\n' "$*"
+}
+
+# The words as one would type them.
+show_command ()
+{
+    local word line=''
+    for word; do
+        [[ $word =~ ^[A-Za-z0-9_@%+=:,./-]+$ ]] || word="'${word//\'/\'\\\'\'}'"
+        line+=" $word"
+    done
+    printf '$%s\n' "$line"
+}
+
+seconds_since ()
+{
+    awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'
+}
+
+# timed COMMAND…: run it and say how long it took. What it starts must not hold our lock (fd 9).
+timed ()
+{
+    local from=$EPOCHREALTIME status=0
+    "$@" 9>&- || status=$?
+    printf '  (%s)\n' "$(seconds_since "$from")"
+    return "$status"
+}
+
+run ()
+{
+    show_command "$@"
+    timed "$@"
+}
+
+has_systemd ()
+{
+    [ -d /run/systemd/system ]
+}
+
+# A nested PC may have a /dev/kvm that opens and then hangs the guest; its processor then lacks the flag.
+kvm_works ()
+{
+    [ -c /dev/kvm ] && [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds; fails when the time is up.
+wait_for ()
+{
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.2
+    done
+}
+
+libvirtd_answers ()
+{
+    virsh --quiet --connect qemu:///system uri >/dev/null 2>&1
+}
+
+# Without systemd: start what is not running.
+start_libvirtd ()
+{
+    local name
+    for name in virtlogd libvirtd; do
+        ! is_running "$name" || continue
+        rm -f "/run/$name.pid"
+        "/usr/sbin/$name" --daemon
+    done
+    wait_for 30 libvirtd_answers
+}
+
+# end_daemon NAME: by its pid file, and wait for it.
+end_daemon ()
+{
+    local pid
+    is_running "$1" || return 0
+    read -r pid <"/run/$1.pid"
+    kill "$pid"
+    wait_for 15 has_ended "$pid"
+}
+
+is_running ()
+{
+    local pid
+    [ -r "/run/$1.pid" ] && read -r pid <"/run/$1.pid" && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ]
+}
+
+has_ended ()
+{
+    [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"
+}

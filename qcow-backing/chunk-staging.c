@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// New chunks on their way into the store: compressed, written aside, made durable, then named.
+//
+// Staged files lie in STORE/.staging-XXXXXX under their hexadecimal ids.  Only commit, after a syncfs, gives
+// them their names in the store.  The directory of a writer that crashed is removed by the next collector:
+// as every writer holds the store's lock, a directory that the collector sees belongs to nobody.
+
+#include "chunk-staging.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "fail.h"
+
+#define STAGING_PREFIX    ".staging-"
+#define COMPRESSION_LEVEL 3 // casync's own default
+
+/* Written to the disk while there is still work to do, so that the syncfs at the end finds little.  */
+#define WRITE_BEHIND TRUE
+
+struct ChunkStaging
+{
+  ChunkStore *store;
+  char *name; // of the staging directory
+  int fd;
+  GMutex lock;       // guards what follows
+  GHashTable *added; // set of ChunkId *, owned
+  ChunkStagingStats stats;
+};
+
+ChunkStaging *
+chunk_staging_new (ChunkStore *store, GError **error)
+{
+  g_autofree char *path = g_build_filename (chunk_store_path (store), STAGING_PREFIX "XXXXXX", NULL);
+
+  if (!g_mkdtemp_full (path, 0750))
+    {
+      fail_errno (error, "make a directory in %s", chunk_store_path (store));
+      return NULL;
+    }
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0)
+    {
+      fail_errno (error, "%s", path);
+      return NULL;
+    }
+  ChunkStaging *staging = g_new0 (ChunkStaging, 1);
+  staging->store = store;
+  staging->name = g_path_get_basename (path);
+  staging->fd = fd;
+  g_mutex_init (&staging->lock);
+  staging->added = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+  return staging;
+}
+
+/* Remove directory NAME of STORE and the files in it.  */
+static gboolean
+remove_staging (ChunkStore *store, const char *name, GError **error)
+{
+  int fd = openat (chunk_store_fd (store), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
+  struct dirent *entry;
+
+  if (!directory)
+    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
+  while ((entry = readdir (directory)))
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
+      unlinkat (fd, entry->d_name, 0);
+  closedir (directory);
+  if (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) < 0)
+    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
+  return TRUE;
+}
+
+void
+chunk_staging_free (ChunkStaging *staging)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!staging)
+    return;
+  close (staging->fd);
+  if (!remove_staging (staging->store, staging->name, &error))
+    g_message ("%s", error->message); // litter; gc takes it
+  g_hash_table_destroy (staging->added);
+  g_mutex_clear (&staging->lock);
+  g_free (staging->name);
+  g_free (staging);
+}
+
+static void
+free_context (gpointer context)
+{
+  ZSTD_freeCCtx (context);
+}
+
+static ZSTD_CCtx *
+thread_context (void)
+{
+  static GPrivate CONTEXT = G_PRIVATE_INIT (free_context);
+  ZSTD_CCtx *context = g_private_get (&CONTEXT);
+
+  if (!context)
+    {
+      context = ZSTD_createCCtx ();
+      ZSTD_CCtx_setParameter (context, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
+      ZSTD_CCtx_setParameter (context, ZSTD_c_checksumFlag, 1);
+      g_private_set (&CONTEXT, context);
+    }
+  return context;
+}
+
+/* Whether this caller is the first to add ID.  */
+static gboolean
+claim (ChunkStaging *staging, const ChunkId *id)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
+
+  return !g_hash_table_contains (staging->added, id)
+         && g_hash_table_add (staging->added, g_memdup2 (id, sizeof *id));
+}
+
+static gboolean
+write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize size, GError **error)
+{
+  int fd = openat (staging->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+  gsize done = 0;
+
+  while (fd >= 0 && done < size)
+    {
+      gssize n = write (fd, data + done, size - done);
+      if (n < 0 && errno != EINTR)
+        break;
+      done += n > 0 ? (gsize)n : 0;
+    }
+  if (fd >= 0 && done == size && WRITE_BEHIND)
+    sync_file_range (fd, 0, 0, SYNC_FILE_RANGE_WRITE); // a hint: its failure is syncfs's to tell
+  int saved = errno;
+  if (fd >= 0 && close (fd) < 0 && done == size)
+    {
+      saved = errno;
+      done = 0;
+    }
+  errno = saved;
+  if (fd < 0 || done < size)
+    return fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
+  return TRUE;
+}
+
+gboolean
+chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
+                   GError **error)
+{
+  guint8 frame[ZSTD_COMPRESSBOUND (CHUNK_SIZE)];
+  char hex[CHUNK_HEX_SIZE];
+
+  if (chunk_store_has (staging->store, id) || !claim (staging, id))
+    return TRUE;
+  gsize frame_size = ZSTD_compress2 (thread_context (), frame, sizeof frame, data, size);
+  if (ZSTD_isError (frame_size))
+    return fail (error, "compress a chunk: %s", ZSTD_getErrorName (frame_size));
+  chunk_id_to_hex (id, hex);
+  if (!write_file (staging, hex, frame, frame_size, error))
+    return FALSE;
+
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
+  staging->stats.new_chunks++;
+  staging->stats.new_bytes += size;
+  staging->stats.stored_bytes += frame_size;
+  return TRUE;
+}
+
+static gboolean
+name_chunk (ChunkStaging *staging, const ChunkId *id, GError **error)
+{
+  int store_fd = chunk_store_fd (staging->store);
+  char file[CHUNK_FILE_SIZE], hex[CHUNK_HEX_SIZE];
+
+  chunk_id_to_hex (id, hex);
+  chunk_store_file (id, file);
+  if (renameat (staging->fd, hex, store_fd, file) == 0)
+    return TRUE;
+  if (errno != ENOENT)
+    return fail_errno (error, "%s/%s", chunk_store_path (staging->store), file);
+  g_autofree char *prefix = g_path_get_dirname (file);
+  if ((mkdirat (store_fd, prefix, 0750) < 0 && errno != EEXIST)
+      || renameat (staging->fd, hex, store_fd, file) < 0)
+    return fail_errno (error, "%s/%s", chunk_store_path (staging->store), file);
+  return TRUE;
+}
+
+static gboolean
+sync_store (ChunkStaging *staging, GError **error)
+{
+  return syncfs (staging->fd) == 0
+         || fail_errno (error, "write %s to the disk", chunk_store_path (staging->store));
+}
+
+gboolean
+chunk_staging_commit (ChunkStaging *staging, GError **error)
+{
+  GHashTableIter iter;
+  gpointer id;
+
+  if (g_hash_table_size (staging->added) == 0)
+    return TRUE;
+  if (!sync_store (staging, error))
+    return FALSE;
+  g_hash_table_iter_init (&iter, staging->added);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    if (!name_chunk (staging, id, error))
+      return FALSE;
+  return sync_store (staging, error); // the names, before anything refers to them
+}
+
+ChunkStagingStats
+chunk_staging_stats (ChunkStaging *staging)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
+
+  return staging->stats;
+}
+
+gboolean
+chunk_staging_sweep (ChunkStore *store, guint *removed, GError **error)
+{
+  g_autoptr (GDir) directory = g_dir_open (chunk_store_path (store), 0, error);
+  const char *name;
+
+  *removed = 0;
+  while (directory && (name = g_dir_read_name (directory)))
+    if (g_str_has_prefix (name, STAGING_PREFIX))
+      {
+        if (!remove_staging (store, name, error))
+          return FALSE;
+        (*removed)++;
+      }
+  return directory != NULL;
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The chunk store: a directory of zstd files in casync's layout, dca9/dca99f3c….cacnk.
+
+#include "chunk-store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "fail.h"
+
+#define PREFIX_SIZE 4 // hexadecimal digits of the id that name its directory
+#define SUFFIX      ".cacnk"
+#define LOCK_FILE   ".lock"
+
+/* The most that a chunk can be compressed: zstd's bound, and room for one byte that must not come.  */
+#define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
+
+G_DEFINE_QUARK (gild-chunk-store-error, chunk_store_error)
+
+struct ChunkStore
+{
+  char *path;
+  int fd;
+};
+
+ChunkStore *
+chunk_store_open (const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+  if (fd < 0)
+    {
+      fail_errno (error, "chunk store %s", path);
+      return NULL;
+    }
+  ChunkStore *store = g_new (ChunkStore, 1);
+  store->path = g_strdup (path);
+  store->fd = fd;
+  return store;
+}
+
+void
+chunk_store_free (ChunkStore *store)
+{
+  if (!store)
+    return;
+  close (store->fd);
+  g_free (store->path);
+  g_free (store);
+}
+
+int
+chunk_store_fd (const ChunkStore *store)
+{
+  return store->fd;
+}
+
+const char *
+chunk_store_path (const ChunkStore *store)
+{
+  return store->path;
+}
+
+void
+chunk_store_file (const ChunkId *id, char file[CHUNK_FILE_SIZE])
+{
+  char *hex = file + PREFIX_SIZE + 1;
+
+  chunk_id_to_hex (id, hex);
+  memcpy (file, hex, PREFIX_SIZE);
+  file[PREFIX_SIZE] = '/';
+  memcpy (hex + 2 * CHUNK_ID_SIZE, SUFFIX, sizeof SUFFIX);
+}
+
+gboolean
+chunk_store_has (ChunkStore *store, const ChunkId *id)
+{
+  char file[CHUNK_FILE_SIZE];
+
+  chunk_store_file (id, file);
+  return faccessat (store->fd, file, F_OK, 0) == 0;
+}
+
+static void
+free_context (gpointer context)
+{
+  ZSTD_freeDCtx (context);
+}
+
+/* One decompression context a thread, made when first needed.  */
+static ZSTD_DCtx *
+thread_context (void)
+{
+  static GPrivate CONTEXT = G_PRIVATE_INIT (free_context);
+  ZSTD_DCtx *context = g_private_get (&CONTEXT);
+
+  if (!context)
+    {
+      context = ZSTD_createDCtx ();
+      g_private_set (&CONTEXT, context);
+    }
+  return context;
+}
+
+/* Read the whole of FILE into FRAME; its size, -1 with errno set.  A longer file gives more than
+   FRAME_SIZE_MAX.  */
+static gssize
+read_frame (ChunkStore *store, const char *file, guint8 frame[FRAME_SIZE_MAX + 1])
+{
+  int fd = openat (store->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  gsize size = 0;
+  gssize n = 0;
+
+  if (fd < 0)
+    return -1;
+  // Two reads for each chunk, the second finding the end, cost less than fstat and one read.
+  while (size <= FRAME_SIZE_MAX
+         && ((n = read (fd, frame + size, FRAME_SIZE_MAX + 1 - size)) > 0
+             || (n < 0 && errno == EINTR)))
+    size += n > 0 ? (gsize)n : 0;
+  int saved = errno;
+  close (fd);
+  errno = saved;
+  return n < 0 ? -1 : (gssize)size;
+}
+
+/* Whether a zstd frame ends in a checksum of its content (RFC 8878, 3.1.1.1.1).  */
+static gboolean
+frame_has_checksum (const guint8 *frame, gsize size)
+{
+  return size > 4 && (frame[4] & 0x04);
+}
+
+static gboolean
+fail_damaged (ChunkStore *store, const char *file, const char *why, GError **error)
+{
+  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED,
+               "chunk %s/%s is damaged (%s); `gild verify` tells which images need it", store->path,
+               file, why);
+  return FALSE;
+}
+
+static gboolean
+fail_unreadable (ChunkStore *store, const char *file, GError **error)
+{
+  if (errno != ENOENT)
+    return fail_errno (error, "chunk %s/%s", store->path, file);
+  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING,
+               "chunk %s/%s is missing; `gild verify` tells which images need it", store->path, file);
+  return FALSE;
+}
+
+/* Read chunk ID from FILE into BUFFER, which has room for *SIZE bytes; *SIZE becomes its size.  */
+static gboolean
+read_chunk (ChunkStore *store, const ChunkId *id, const char *file, ChunkReadCheck check,
+            guint8 *buffer, gsize *size, GError **error)
+{
+  guint8 frame[FRAME_SIZE_MAX + 1];
+  gssize frame_size = read_frame (store, file, frame);
+
+  if (frame_size < 0)
+    return fail_unreadable (store, file, error);
+  if (frame_size > (gssize)FRAME_SIZE_MAX)
+    return fail_damaged (store, file, "it is too long", error);
+  gsize n = ZSTD_decompressDCtx (thread_context (), buffer, *size, frame, (gsize)frame_size);
+  if (ZSTD_isError (n))
+    return fail_damaged (store, file, ZSTD_getErrorName (n), error);
+  *size = n;
+  if (check == CHUNK_READ_TRUST_CHECKSUM && frame_has_checksum (frame, (gsize)frame_size))
+    return TRUE;
+  ChunkId actual = chunk_id_of (buffer, n);
+  if (!chunk_id_equal (&actual, id))
+    return fail_damaged (store, file, "its SHA-256 is not its name", error);
+  return TRUE;
+}
+
+gboolean
+chunk_store_read (ChunkStore *store, const ChunkId *id, ChunkReadCheck check, guint8 *buffer,
+                  gsize size, GError **error)
+{
+  char file[CHUNK_FILE_SIZE];
+  gsize actual = size;
+
+  chunk_store_file (id, file);
+  return read_chunk (store, id, file, check, buffer, &actual, error)
+         && (actual == size || fail_damaged (store, file, "its size is wrong", error));
+}
+
+gboolean
+chunk_store_check (ChunkStore *store, const ChunkId *id, GError **error)
+{
+  guint8 buffer[CHUNK_SIZE];
+  char file[CHUNK_FILE_SIZE];
+  gsize size = sizeof buffer;
+
+  chunk_store_file (id, file);
+  return read_chunk (store, id, file, CHUNK_READ_HASH, buffer, &size, error);
+}
+
+int
+chunk_store_lock (ChunkStore *store, ChunkStoreLock mode, GError **error)
+{
+  int operation = mode == CHUNK_STORE_LOCK_COLLECT ? LOCK_EX : LOCK_SH;
+  int fd = openat (store->fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  int status = -1;
+
+  if (fd >= 0)
+    {
+      status = flock (fd, operation | LOCK_NB);
+      if (status < 0 && errno == EWOULDBLOCK)
+        g_message ("waiting for another gild to be done with %s", store->path);
+      while (status < 0 && (errno == EWOULDBLOCK || errno == EINTR))
+        status = flock (fd, operation);
+    }
+  if (status < 0)
+    {
+      fail_errno (error, "lock %s/%s", store->path, LOCK_FILE);
+      if (fd >= 0)
+        close (fd);
+      return -1;
+    }
+  return fd;
+}
+
+/* The id in a chunk's file name, which stands in directory PREFIX.  */
+static gboolean
+parse_chunk_file (const char *prefix, const char *name, ChunkId *id)
+{
+  char hex[CHUNK_HEX_SIZE];
+
+  if (strlen (name) != 2 * CHUNK_ID_SIZE + strlen (SUFFIX)
+      || !g_str_has_suffix (name, SUFFIX) || strncmp (name, prefix, PREFIX_SIZE) != 0)
+    return FALSE;
+  memcpy (hex, name, 2 * CHUNK_ID_SIZE);
+  hex[2 * CHUNK_ID_SIZE] = '\0';
+  return chunk_id_from_hex (hex, id);
+}
+
+static DIR *
+open_directory_at (int fd, const char *name)
+{
+  int child = openat (fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR *directory = child >= 0 ? fdopendir (child) : NULL;
+
+  if (child >= 0 && !directory)
+    close (child);
+  return directory;
+}
+
+static gboolean
+foreach_in_prefix (ChunkStore *store, const char *prefix, ChunkStoreFunc func, gpointer data,
+                   GError **error)
+{
+  DIR *directory = open_directory_at (store->fd, prefix);
+  struct dirent *entry;
+  gboolean ok = TRUE;
+  ChunkId id;
+
+  if (!directory)
+    return errno == ENOENT || fail_errno (error, "%s/%s", store->path, prefix);
+  while (ok && (errno = 0, entry = readdir (directory)))
+    if (parse_chunk_file (prefix, entry->d_name, &id))
+      ok = func (&id, data, error);
+  if (ok && errno)
+    ok = fail_errno (error, "%s/%s", store->path, prefix);
+  closedir (directory);
+  return ok;
+}
+
+gboolean
+chunk_store_foreach (ChunkStore *store, ChunkStoreFunc func, gpointer data, GError **error)
+{
+  DIR *directory = open_directory_at (store->fd, ".");
+  struct dirent *entry;
+  gboolean ok = TRUE;
+
+  if (!directory)
+    return fail_errno (error, "%s", store->path);
+  while (ok && (errno = 0, entry = readdir (directory)))
+    if (strlen (entry->d_name) == PREFIX_SIZE
+        && strspn (entry->d_name, "0123456789abcdef") == PREFIX_SIZE)
+      ok = foreach_in_prefix (store, entry->d_name, func, data, error);
+    else
+      errno = 0;
+  if (ok && errno)
+    ok = fail_errno (error, "%s", store->path);
+  closedir (directory);
+  return ok;
+}
+
+gboolean
+chunk_store_remove (ChunkStore *store, const ChunkId *id, guint64 *freed_bytes, GError **error)
+{
+  char file[CHUNK_FILE_SIZE];
+  struct stat status;
+
+  chunk_store_file (id, file);
+  if (fstatat (store->fd, file, &status, AT_SYMLINK_NOFOLLOW) < 0
+      || unlinkat (store->fd, file, 0) < 0)
+    return fail_errno (error, "%s/%s", store->path, file);
+  *freed_bytes = (guint64)status.st_blocks * 512;
+  file[PREFIX_SIZE] = '\0';
+  unlinkat (store->fd, file, AT_REMOVEDIR); // only an empty one goes
+  return TRUE;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The configuration: one file, one table of keys with their defaults, read once at start.
+
+#include "config.h"
+
+#include <stddef.h>
+
+#include "fail.h"
+#include "size.h"
+
+#define INSTALLED_CONFIG SYSCONFDIR "/gild/gild.conf"
+
+typedef enum
+{
+  KEY_PATH,      // char *, absolute
+  KEY_SIZE,      // guint64, bytes; 0 is "auto"
+  KEY_COUNT,     // guint, from 1
+  KEY_VIRT_TYPE, // char *
+} KeyType;
+
+/* Every key and every default, here alone.  */
+static const struct
+{
+  const char *group, *name;
+  KeyType type;
+  gsize offset;
+  const char *default_value;
+} KEYS[] = {
+  { "paths", "state", KEY_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
+  { "paths", "run", KEY_PATH, offsetof (Config, run_dir), "/run/gild" },
+  { "nbd", "cache-size", KEY_SIZE, offsetof (Config, cache_size_bytes), "128MiB" },
+  { "desktop", "overlay", KEY_SIZE, offsetof (Config, overlay_bytes), "auto" },
+  { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB" },
+  { "desktop", "virt-type", KEY_VIRT_TYPE, offsetof (Config, virt_type), "auto" },
+  { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5" },
+};
+
+static gboolean
+set_value (Config *config, gsize key, const char *text, GError **error)
+{
+  gpointer field = G_STRUCT_MEMBER_P (config, KEYS[key].offset);
+  guint64 number;
+
+  switch (KEYS[key].type)
+    {
+    case KEY_PATH:
+      if (!g_path_is_absolute (text))
+        return fail (error, "'%s' is not an absolute path", text);
+      g_free (*(char **)field);
+      *(char **)field = g_strdup (text);
+      return TRUE;
+    case KEY_SIZE:
+      if (g_str_equal (text, "auto"))
+        *(guint64 *)field = 0;
+      else if (!size_parse (text, field, error))
+        return FALSE;
+      return TRUE;
+    case KEY_COUNT:
+      if (!g_ascii_string_to_unsigned (text, 10, 1, 1000000, &number, error))
+        return FALSE;
+      *(guint *)field = (guint)number;
+      return TRUE;
+    case KEY_VIRT_TYPE:
+      if (!g_str_equal (text, "kvm") && !g_str_equal (text, "qemu") && !g_str_equal (text, "auto"))
+        return fail (error, "'%s' is not a virtualisation type: write kvm, qemu or auto", text);
+      g_free (*(char **)field);
+      *(char **)field = g_strdup (text);
+      return TRUE;
+    }
+  g_return_val_if_reached (FALSE);
+}
+
+static gssize
+find_key (const char *group, const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
+    if (g_str_equal (KEYS[i].group, group) && g_str_equal (KEYS[i].name, name))
+      return (gssize)i;
+  return -1;
+}
+
+static gboolean
+read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
+{
+  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
+
+  for (gsize i = 0; names && names[i]; i++)
+    {
+      gssize key = find_key (group, names[i]);
+      if (key < 0)
+        return fail (error, "%s: [%s] %s: unknown key; gild.conf(5) lists what there is", path,
+                     group, names[i]);
+      g_autofree char *text = g_key_file_get_string (file, group, names[i], error);
+      if (!text || !set_value (config, (gsize)key, text, error))
+        {
+          g_prefix_error (error, "%s: [%s] %s: ", path, group, names[i]);
+          return FALSE;
+        }
+    }
+  return names != NULL;
+}
+
+static gboolean
+read_file (Config *config, GKeyFile *file, const char *path, GError **error)
+{
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+
+  for (gsize i = 0; groups[i]; i++)
+    if (!read_group (config, file, path, groups[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+Config *
+config_load (const char *path, GError **error)
+{
+  g_autoptr (Config) config = g_new0 (Config, 1);
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) local_error = NULL;
+  const char *chosen = path ? path : g_getenv ("GILD_CONFIG");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
+    if (!set_value (config, i, KEYS[i].default_value, error))
+      return NULL;
+  if (g_key_file_load_from_file (file, chosen ? chosen : INSTALLED_CONFIG, G_KEY_FILE_NONE,
+                                 &local_error))
+    {
+      if (!read_file (config, file, chosen ? chosen : INSTALLED_CONFIG, error))
+        return NULL;
+    }
+  else if (chosen || !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    {
+      fail (error, "%s: %s", chosen ? chosen : INSTALLED_CONFIG, local_error->message);
+      return NULL;
+    }
+  return g_steal_pointer (&config);
+}
+
+void
+config_free (Config *config)
+{
+  if (!config)
+    return;
+  g_free (config->state_dir);
+  g_free (config->run_dir);
+  g_free (config->virt_type);
+  g_free (config);
+}
+
+static char *
+build_path (const char *first, va_list args)
+{
+  g_autoptr (GPtrArray) parts = g_ptr_array_new ();
+  const char *part;
+
+  g_ptr_array_add (parts, (gpointer)first);
+  while ((part = va_arg (args, const char *)))
+    g_ptr_array_add (parts, (gpointer)part);
+  g_ptr_array_add (parts, NULL);
+  return g_build_filenamev ((char **)parts->pdata);
+}
+
+char *
+config_state_path (const Config *config, ...)
+{
+  va_list args;
+  va_start (args, config);
+  char *path = build_path (config->state_dir, args);
+  va_end (args);
+  return path;
+}
+
+char *
+config_run_path (const Config *config, ...)
+{
+  va_list args;
+  va_start (args, config);
+  char *path = build_path (config->run_dir, args);
+  va_end (args);
+  return path;
+}

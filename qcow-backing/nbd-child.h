@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An NBD server of our own: qemu-nbd or nbdkit as a child process on a private Unix socket.
+#pragma once
+
+#include <glib.h>
+
+typedef struct NbdChild NbdChild;
+
+/* Run ARGV, which takes its listening socket as systemd passes one (LISTEN_FDS).  One can connect at
+   once; a server that fails to start closes the connection.  It ends with this process.  */
+NbdChild *nbd_child_start (char **argv, GError **error);
+
+/* End it, and remove its socket.  */
+void nbd_child_stop (NbdChild *child);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (NbdChild, nbd_child_stop)
+
+/* The path of its socket, owned by CHILD.  */
+const char *nbd_child_socket (const NbdChild *child);
+
+/* Remove the socket from the file system, when all who shall connect are connected.  */
+void nbd_child_hide_socket (NbdChild *child);
+
+/* Set ERROR to what CHILD said last, WHAT being what was tried of it.  Returns FALSE.  */
+gboolean nbd_child_fail (NbdChild *child, const char *what, GError **error);

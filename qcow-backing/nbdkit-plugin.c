@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// nbdkit's plugin "gild": every version of every image of this host as a read-only export.
+//
+// An export's name is DEPARTMENT/NAME@VERSION.  There is no network here: what a read needs is in the store,
+// and comes through served-version.c.
+
+#include <errno.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "served-version.h"
+#include "size.h"
+
+#define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* nbdkit has a buffer of the largest request for each of its threads.  */
+#define REQUEST_SIZE_MAX (1u << 20)
+
+/* nbdkit calls a plugin by plain functions and gives no pointer before open, so this has to be here.  */
+static struct
+{
+  char *config_path;
+  char *state_dir;
+  char *cache_size;
+  ServedVersions *versions;
+} plugin;
+
+static void
+report (GError *error, int code)
+{
+  nbdkit_error ("%s", error->message);
+  nbdkit_set_error (code);
+}
+
+static void
+plugin_unload (void)
+{
+  served_versions_free (plugin.versions);
+  free (plugin.config_path);
+  free (plugin.state_dir);
+  g_free (plugin.cache_size);
+}
+
+static int
+set_path (char **path, const char *value)
+{
+  free (*path);
+  *path = nbdkit_absolute_path (value);
+  return *path ? 0 : -1;
+}
+
+static int
+plugin_config (const char *key, const char *value)
+{
+  if (g_str_equal (key, "config"))
+    return set_path (&plugin.config_path, value);
+  if (g_str_equal (key, "state"))
+    return set_path (&plugin.state_dir, value);
+  if (g_str_equal (key, "cache-size"))
+    {
+      g_free (plugin.cache_size);
+      plugin.cache_size = g_strdup (value);
+      return 0;
+    }
+  nbdkit_error ("unknown parameter '%s': there are config=, state= and cache-size=", key);
+  return -1;
+}
+
+static gboolean
+configure (GError **error)
+{
+  g_autoptr (Config) config = config_load (plugin.config_path, error);
+
+  if (!config)
+    return FALSE;
+  if (plugin.cache_size && !size_parse (plugin.cache_size, &config->cache_size_bytes, error))
+    {
+      g_prefix_error (error, "cache-size=: ");
+      return FALSE;
+    }
+  if (plugin.state_dir)
+    {
+      g_free (config->state_dir);
+      config->state_dir = g_strdup (plugin.state_dir);
+    }
+  plugin.versions = served_versions_new (g_steal_pointer (&config), error);
+  return plugin.versions != NULL;
+}
+
+static int
+plugin_config_complete (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (configure (&error))
+    return 0;
+  nbdkit_error ("%s", error->message);
+  return -1;
+}
+
+static int
+plugin_list_exports (int readonly, int is_tls, struct nbdkit_exports *exports)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) refs = served_versions_list (plugin.versions, &error);
+
+  if (!refs)
+    {
+      report (error, EIO);
+      return -1;
+    }
+  for (guint i = 0; i < refs->len; i++)
+    if (nbdkit_add_export (exports, refs->pdata[i], NULL) == -1)
+      return -1;
+  return 0;
+}
+
+/* A client that names no export is told so by open.  */
+static const char *
+plugin_default_export (int readonly, int is_tls)
+{
+  return "";
+}
+
+static void *
+plugin_open (int readonly)
+{
+  const char *ref = nbdkit_export_name ();
+  g_autoptr (GError) error = NULL;
+
+  if (!ref)
+    return NULL;
+  if (*ref == '\0')
+    {
+      nbdkit_error ("there is no default export: name one, DEPARTMENT/NAME@VERSION");
+      nbdkit_set_error (EINVAL);
+      return NULL;
+    }
+  ServedVersion *version = served_version_open (plugin.versions, ref, &error);
+  if (!version)
+    report (error, ENOENT);
+  return version;
+}
+
+static void
+plugin_close (void *handle)
+{
+  served_version_close (handle);
+}
+
+static const char *
+plugin_export_description (void *handle)
+{
+  return served_version_note (handle);
+}
+
+static int64_t
+plugin_get_size (void *handle)
+{
+  return (int64_t)served_version_size (handle);
+}
+
+static int
+plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred, uint32_t *maximum)
+{
+  *minimum = 1;
+  *preferred = CHUNK_SIZE;
+  *maximum = REQUEST_SIZE_MAX;
+  return 0;
+}
+
+static int
+plugin_can_multi_conn (void *handle)
+{
+  return 1;
+}
+
+static int
+plugin_can_cache (void *handle)
+{
+  return NBDKIT_CACHE_NATIVE;
+}
+
+static int
+plugin_pread (void *handle, void *buffer, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (served_version_read (handle, offset, count, buffer, &error))
+    return 0;
+  report (error, EIO);
+  return -1;
+}
+
+static int
+plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (served_version_prefetch (handle, offset, count, &error))
+    return 0;
+  report (error, EIO);
+  return -1;
+}
+
+/* Never past the request: nbdkit 1.32 aborts on extents that reach beyond it near 4 GiB (CVE-2025-47711).  */
+static int
+plugin_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
+                struct nbdkit_extents *extents)
+{
+  uint64_t end = offset + count;
+
+  while (offset < end)
+    {
+      gboolean is_zero;
+      uint64_t next = served_version_extent (handle, offset, end, &is_zero);
+
+      if (nbdkit_add_extent (extents, offset, next - offset,
+                             is_zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0)
+          == -1)
+        return -1;
+      if (flags & NBDKIT_FLAG_REQ_ONE)
+        break;
+      offset = next;
+    }
+  return 0;
+}
+
+static struct nbdkit_plugin functions = {
+  .name = "gild",
+  .longname = "gild",
+  .version = PACKAGE_VERSION,
+  .description = "serves the versions of gild's images, read-only",
+  .config_help = "config=FILE        gild's configuration (/etc/gild/gild.conf)\n"
+                 "state=DIR          the state directory, rather than the configuration's\n"
+                 "cache-size=SIZE    decompressed chunks that are kept, as \"128MiB\"",
+  .unload = plugin_unload,
+  .config = plugin_config,
+  .config_complete = plugin_config_complete,
+  .list_exports = plugin_list_exports,
+  .default_export = plugin_default_export,
+  .open = plugin_open,
+  .close = plugin_close,
+  .export_description = plugin_export_description,
+  .get_size = plugin_get_size,
+  .block_size = plugin_block_size,
+  .can_multi_conn = plugin_can_multi_conn,
+  .can_cache = plugin_can_cache,
+  .pread = plugin_pread,
+  .cache = plugin_cache,
+  .extents = plugin_extents,
+};
+NBDKIT_REGISTER_PLUGIN (functions)

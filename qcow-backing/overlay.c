@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The overlay: the thin qcow2 that takes one desktop's writes, over a version served by nbdkit.
+
+#include "overlay.h"
+
+#include "size.h"
+
+char *
+overlay_backing_uri (const char *image, guint version, const char *nbd_socket)
+{
+  g_autofree char *socket = g_uri_escape_string (nbd_socket, "/", FALSE);
+
+  // IMAGE has only characters that a URI's path may have.
+  return g_strdup_printf ("nbd+unix:///%s@%u?socket=%s", image, version, socket);
+}
+
+char **
+overlay_create_argv (const char *path, const char *backing_uri, guint64 virtual_size)
+{
+  g_autoptr (GStrvBuilder) argv = g_strv_builder_new ();
+  g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, virtual_size);
+
+  // -u: the size is given, so that qemu-img opens no backing file.
+  g_strv_builder_add_many (argv, QEMU_IMG, "create", "-q", "-u", "-f", "qcow2", "-o",
+                           "cluster_size=64k,extended_l2=on", "-F", "raw", "-b",
+                           backing_uri, "--", path, size, NULL);
+  return g_strv_builder_end (argv);
+}
+
+guint64
+overlay_default_cap (guint64 ram_bytes)
+{
+  return CLAMP (ram_bytes / 8, 512 * MiB, 4 * GiB);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The pins: RUN/desktops/NAME.json, what each running desktop booted, which gc must leave.
+
+#include "pins.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "image-name.h"
+#include "json-read.h"
+
+#define PIN_SUFFIX ".json"
+#define DISKS_MAX  100
+
+int
+pins_lock (const Config *config, GError **error)
+{
+  g_autofree char *path = config_run_path (config, "desktops", ".lock", NULL);
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  int status = -1;
+
+  while (fd >= 0 && (status = flock (fd, LOCK_EX)) < 0 && errno == EINTR)
+    ;
+  if (status < 0)
+    {
+      fail_errno (error, "lock %s", path);
+      if (fd >= 0)
+        close (fd);
+      return -1;
+    }
+  return fd;
+}
+
+/* Add what the pin at PATH holds to PINS.  */
+static gboolean
+read_pin (GHashTable *pins, const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize size;
+  g_autoptr (JsonNode) root = NULL;
+  JsonArray *disks;
+
+  if (!g_file_get_contents (path, &text, &size, error)
+      || !(root = json_read_object (text, size, NULL, error))
+      || !(disks = json_read_array (json_node_get_object (root), "disks", DISKS_MAX, error)))
+    return FALSE;
+  for (guint i = 0; i < json_array_get_length (disks); i++)
+    {
+      JsonNode *node = json_array_get_element (disks, i);
+      JsonObject *disk = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+      const char *image = disk ? json_read_string (disk, "image", 200, error) : NULL;
+      guint64 version;
+      if (!image || !json_read_uint (disk, "version", 1, VERSION_MAX, &version, error))
+        return disk ? FALSE : fail (error, "a disk is not an object");
+      g_hash_table_add (pins, g_strdup_printf ("%s@%u", image, (guint)version));
+    }
+  return TRUE;
+}
+
+GHashTable *
+pins_load (const Config *config, GError **error)
+{
+  g_autoptr (GHashTable) pins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_autofree char *directory_path = config_run_path (config, "desktops", NULL);
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GDir) directory = g_dir_open (directory_path, 0, &local_error);
+  const char *name;
+
+  if (!directory && !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+  while (directory && (name = g_dir_read_name (directory)))
+    {
+      g_autofree char *path = g_build_filename (directory_path, name, NULL);
+      if (name[0] == '.' || !g_str_has_suffix (name, PIN_SUFFIX))
+        continue;
+      if (!read_pin (pins, path, error))
+        {
+          g_prefix_error (error, "pin %s: ", path);
+          return NULL;
+        }
+    }
+  return g_steal_pointer (&pins);
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Publishing: a disk becomes the next version of an image.
+//
+// The order of writing is what makes a crash harmless: chunks, then the index, then the version's
+// record, then the channel's record, each durable before the next.  Locks, in this order: the store's
+// (shared, against gc), the image's (exclusive, against another publish of it).
+
+#include "publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "image-name.h"
+#include "ingest.h"
+#include "record-file.h"
+
+#define IMAGE_LOCK ".lock"
+
+gboolean
+publish_check (const PublishOptions *options, GError **error)
+{
+  if (!image_name_check (options->image, error) || !channel_name_check (options->channel, error))
+    return FALSE;
+  if (strlen (options->note) > RECORD_NOTE_MAX || !g_utf8_validate (options->note, -1, NULL))
+    return fail (error, "a note has up to %d bytes of UTF-8", RECORD_NOTE_MAX);
+  return TRUE;
+}
+
+/* Make the directory of IMAGE and lock it; waits.  */
+static int
+lock_image (const ImageLibrary *library, const char *image, GError **error)
+{
+  g_autofree char *directory = image_library_path (library, image, NULL);
+  g_autofree char *path = image_library_path (library, image, IMAGE_LOCK);
+  int status = -1, fd = -1;
+
+  if (g_mkdir_with_parents (directory, 0750) == 0)
+    fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  if (fd >= 0)
+    {
+      status = flock (fd, LOCK_EX | LOCK_NB);
+      if (status < 0 && errno == EWOULDBLOCK)
+        g_message ("waiting for another publish of %s", image);
+      while (status < 0 && (errno == EWOULDBLOCK || errno == EINTR))
+        status = flock (fd, LOCK_EX);
+    }
+  if (status < 0)
+    {
+      fail_errno (error, "lock %s", path);
+      if (fd >= 0)
+        close (fd);
+      return -1;
+    }
+  return fd;
+}
+
+/* The image's channels, empty ones for a new image.  */
+static ChannelRecord *
+load_channels (const ImageLibrary *library, const char *image, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  ChannelRecord *channels = image_library_load_channels (library, image, &local_error);
+
+  if (local_error)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+  else if (!channels)
+    channels = channel_record_new (image);
+  return channels;
+}
+
+/* One more than any version that there is or that a channel names: numbers are not given twice.  */
+static gboolean
+next_version (const ImageLibrary *library, const ChannelRecord *channels, guint *version,
+              GError **error)
+{
+  g_autoptr (GArray) versions = image_library_versions (library, channels->image, error);
+  GHashTableIter iter;
+  gpointer named;
+  guint last;
+
+  if (!versions)
+    return FALSE;
+  last = versions->len ? g_array_index (versions, guint, versions->len - 1) : 0;
+  g_hash_table_iter_init (&iter, channels->channels);
+  while (g_hash_table_iter_next (&iter, NULL, &named))
+    last = MAX (last, GPOINTER_TO_UINT (named));
+  *version = last + 1;
+  return *version <= VERSION_MAX || fail (error, "%s has all the versions it can have", channels->image);
+}
+
+static char *
+date_after_days (int days)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autoptr (GDateTime) then = g_date_time_add_days (now, days);
+
+  return g_date_time_format (then, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+/* Stage the chunks of the index file, and note them in RECORD.  */
+static gboolean
+stage_index (ChunkStaging *staging, GBytes *index, VersionRecord *record, GError **error)
+{
+  gsize size;
+  const guint8 *data = g_bytes_get_data (index, &size);
+
+  record->index_size = size;
+  record->index_sha256 = chunk_id_of (data, size);
+  for (gsize start = 0; start < size; start += CHUNK_SIZE)
+    {
+      gsize length = MIN (CHUNK_SIZE, size - start);
+      ChunkId id = chunk_id_of (data + start, length);
+      g_array_append_val (record->index_chunks, id);
+      if (!chunk_staging_add (staging, &id, data + start, length, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* gild never reads a chunk of zeros, but casync and desync need it to extract.  Two at most: a full one, and
+   the disk's last.  */
+static gboolean
+stage_zeros (ChunkStaging *staging, const Index *index, GError **error)
+{
+  static const guint8 ZEROS[CHUNK_SIZE];
+  gsize n = index_n_chunks (index);
+
+  for (gsize i = 0; i < n; i++)
+    if (index_chunk_is_zero (index, i))
+      {
+        if (!chunk_staging_add (staging, index_chunk_id (index, i), ZEROS,
+                                index_chunk_size (index, i), error))
+          return FALSE;
+        if (n >= 2 && i < n - 2)
+          i = n - 2; // on to the last one
+      }
+  return TRUE;
+}
+
+/* Read SOURCE into the store and RECORD; the index's bytes.  */
+static GBytes *
+store_disk (ImageLibrary *library, NbdSource *source, VersionRecord *record,
+            const Progress *progress, PublishResult *result, GError **error)
+{
+  g_autoptr (ChunkStaging) staging = chunk_staging_new (image_library_store (library), error);
+  g_autofree ChunkId *ids = staging ? ingest_disk (source, staging, progress, error) : NULL;
+
+  if (!ids)
+    return NULL;
+  ChunkStagingStats stats = chunk_staging_stats (staging);
+  g_autoptr (GBytes) data = index_build (nbd_source_size (source), ids);
+  g_autoptr (Index) index = index_new_from_bytes (data, error);
+  if (!index || !stage_index (staging, data, record, error) || !stage_zeros (staging, index, error))
+    return NULL;
+  record->virtual_size = result->virtual_size = nbd_source_size (source);
+  record->data_size = result->data_size = index_data_bytes (index);
+  record->new_size = result->new_size = stats.new_bytes;
+  result->new_chunks = stats.new_chunks;
+  result->stored_size = stats.stored_bytes;
+  if (!chunk_staging_commit (staging, error))
+    return NULL;
+  return g_steal_pointer (&data);
+}
+
+static gboolean
+write_version (const ImageLibrary *library, const SigningKey *key, const VersionRecord *record,
+               GBytes *index, GError **error)
+{
+  g_autofree char *index_path
+      = image_library_version_path (library, record->image, record->version, ".caibx");
+  g_autofree char *path
+      = image_library_version_path (library, record->image, record->version, ".json");
+  g_autofree char *json = version_record_to_json (record);
+
+  return file_write_durably (index_path, g_bytes_get_data (index, NULL), g_bytes_get_size (index),
+                             0640, error)
+         && record_file_write (path, json, key, error);
+}
+
+static gboolean
+write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecord *channels,
+                const char *channel, guint version, GError **error)
+{
+  g_autofree char *path = image_library_path (library, channels->image, "channels.json");
+  g_autofree char *json = NULL;
+
+  channels->serial++;
+  g_hash_table_insert (channels->channels, g_strdup (channel), GUINT_TO_POINTER (version));
+  g_free (channels->expires);
+  channels->expires = date_after_days (CHANNEL_EXPIRES_DAYS);
+  json = channel_record_to_json (channels);
+  return record_file_write (path, json, key, error);
+}
+
+static gboolean
+publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
+                const PublishOptions *options, const Progress *progress, PublishResult *result,
+                GError **error)
+{
+  g_autoptr (ChannelRecord) channels = load_channels (library, options->image, error);
+  g_autoptr (VersionRecord) record = version_record_new ();
+
+  if (!channels || !next_version (library, channels, &record->version, error))
+    return FALSE;
+  record->image = g_strdup (options->image);
+  record->parent = channel_record_get (channels, options->channel);
+  record->note = g_strdup (options->note);
+  g_autoptr (GBytes) index = store_disk (library, source, record, progress, result, error);
+  if (!index)
+    return FALSE;
+  record->created = date_after_days (0);
+  result->version = record->version;
+  return write_version (library, key, record, index, error)
+         && write_channels (library, key, channels, options->channel, record->version, error);
+}
+
+gboolean
+publish_run (ImageLibrary *library, const SigningKey *key, NbdSource *source,
+             const PublishOptions *options, const Progress *progress, PublishResult *result,
+             GError **error)
+{
+  guint64 size = nbd_source_size (source);
+
+  *result = (PublishResult){ 0 };
+  if (!publish_check (options, error))
+    return FALSE;
+  if (size == 0 || size > INDEX_VIRTUAL_SIZE_MAX)
+    return fail (error, "the disk has %" G_GUINT64_FORMAT " bytes; gild takes from 1 byte to 4 TiB", size);
+  int store_lock
+      = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
+  int image_lock = store_lock < 0 ? -1 : lock_image (library, options->image, error);
+  gboolean ok = image_lock >= 0
+                && publish_locked (library, key, source, options, progress, result, error);
+  if (image_lock >= 0)
+    close (image_lock);
+  if (store_lock >= 0)
+    close (store_lock);
+  return ok;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A signed record on the disk: NAME.json.sig, which counts, and NAME.json, its text for people and tools.
+
+#include "record-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fail.h"
+
+static gboolean
+write_all (int fd, const char *data, gsize size)
+{
+  while (size > 0)
+    {
+      gssize n = write (fd, data, size);
+      if (n < 0 && errno != EINTR)
+        return FALSE;
+      data += n > 0 ? n : 0;
+      size -= n > 0 ? (gsize)n : 0;
+    }
+  return TRUE;
+}
+
+static gboolean
+sync_directory_of (const char *path, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  gboolean ok = fd >= 0 && fsync (fd) == 0;
+
+  if (!ok)
+    fail_errno (error, "write %s to the disk", directory);
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
+gboolean
+file_write_durably (const char *path, const void *data, gsize size, int mode, GError **error)
+{
+  g_autofree char *temporary = g_strdup_printf ("%s.XXXXXX", path);
+  int fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, mode);
+
+  if (fd < 0)
+    return fail_errno (error, "make %s", path);
+  gboolean ok = write_all (fd, data, size) && fchmod (fd, (mode_t)mode) == 0 && fsync (fd) == 0;
+  int saved = errno;
+  if (close (fd) < 0 && ok)
+    {
+      saved = errno;
+      ok = FALSE;
+    }
+  errno = saved;
+  if (!ok || rename (temporary, path) < 0)
+    {
+      fail_errno (error, "write %s", path);
+      unlink (temporary);
+      return FALSE;
+    }
+  return sync_directory_of (path, error);
+}
+
+gboolean
+record_file_write (const char *path, const char *text, const SigningKey *key, GError **error)
+{
+  g_autofree char *signed_path = g_strconcat (path, ".sig", NULL);
+  g_autoptr (GBytes) signed_text = signature_sign (key, text, strlen (text), error);
+
+  if (!signed_text)
+    return FALSE;
+  return file_write_durably (signed_path, g_bytes_get_data (signed_text, NULL),
+                             g_bytes_get_size (signed_text), 0640, error)
+         && file_write_durably (path, text, strlen (text), 0640, error);
+}
+
+/* The contents of PATH, at most MAX bytes.  */
+static char *
+read_bounded (const char *path, gsize max, gsize *size, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  struct stat status;
+  g_autofree char *text = NULL;
+  gssize n;
+
+  if (fd < 0 || fstat (fd, &status) < 0)
+    {
+      fail_errno (error, "%s", path);
+      if (fd >= 0)
+        close (fd);
+      return NULL;
+    }
+  if (!S_ISREG (status.st_mode) || (guint64)status.st_size > max)
+    {
+      fail (error, "%s: it is too large or no file", path);
+      close (fd);
+      return NULL;
+    }
+  text = g_malloc ((gsize)status.st_size + 1);
+  for (*size = 0; *size < (gsize)status.st_size; *size += (gsize)n)
+    if ((n = read (fd, text + *size, (gsize)status.st_size - *size)) <= 0)
+      break;
+  close (fd);
+  if (*size != (gsize)status.st_size)
+    {
+      fail (error, "%s: cannot be read whole", path);
+      return NULL;
+    }
+  text[*size] = '\0';
+  return g_steal_pointer (&text);
+}
+
+char *
+record_file_read (const char *path, const PublicKey *key, gsize *size, GError **error)
+{
+  g_autofree char *signed_path = g_strconcat (path, ".sig", NULL);
+  gsize signed_size, text_size;
+  g_autofree char *signed_text = read_bounded (signed_path, RECORD_SIZE_MAX, &signed_size, error);
+
+  if (!signed_text)
+    return NULL;
+  char *text = signature_verify (key, signed_text, signed_size, &text_size, error);
+  if (!text)
+    g_prefix_error (error, "%s: ", signed_path);
+  else if (size)
+    *size = text_size;
+  return text;
+}
+
+gboolean
+record_file_is_consistent (const char *path, const PublicKey *key, GError **error)
+{
+  gsize size, plain_size;
+  g_autofree char *text = record_file_read (path, key, &size, error);
+
+  if (!text)
+    return FALSE;
+  g_autofree char *plain = read_bounded (path, RECORD_SIZE_MAX, &plain_size, error);
+  if (!plain)
+    return FALSE;
+  if (size != plain_size || memcmp (text, plain, size) != 0)
+    return fail (error, "%s: it differs from the text that was signed, in %s.sig", path, path);
+  return TRUE;
+}

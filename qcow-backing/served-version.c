@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The versions that are being served: opened and verified once, shared by all who read them.
+
+#include "served-version.h"
+
+#include <string.h>
+
+#include "fail.h"
+#include "image-library.h"
+#include "image-name.h"
+
+struct ServedVersions
+{
+  Config *config;
+  ChunkCache *cache;
+  GMutex lock;      // guards what follows, and users of each version
+  GHashTable *open; // ref, owned by the value -> ServedVersion
+};
+
+struct ServedVersion
+{
+  ServedVersions *versions;
+  char *ref;
+  guint users;
+  ImageLibrary *library;
+  ImageVersion *image;
+};
+
+ServedVersions *
+served_versions_new (Config *config, GError **error)
+{
+  ServedVersions *versions = g_new0 (ServedVersions, 1);
+
+  versions->config = config;
+  g_mutex_init (&versions->lock);
+  versions->open = g_hash_table_new (g_str_hash, g_str_equal);
+  versions->cache = chunk_cache_new (config->cache_size_bytes, error);
+  if (!versions->cache)
+    g_clear_pointer (&versions, served_versions_free);
+  return versions;
+}
+
+void
+served_versions_free (ServedVersions *versions)
+{
+  if (!versions)
+    return;
+  g_hash_table_unref (versions->open);
+  chunk_cache_free (versions->cache);
+  g_mutex_clear (&versions->lock);
+  config_free (versions->config);
+  g_free (versions);
+}
+
+GPtrArray *
+served_versions_list (ServedVersions *versions, GError **error)
+{
+  g_autoptr (ImageLibrary) library = image_library_open (versions->config, error);
+  g_autoptr (GPtrArray) images = library ? image_library_images (library, error) : NULL;
+  g_autoptr (GPtrArray) refs = g_ptr_array_new_with_free_func (g_free);
+
+  if (!images)
+    return NULL;
+  for (guint i = 0; i < images->len; i++)
+    {
+      const char *image = images->pdata[i];
+      g_autoptr (GArray) numbers = image_library_versions (library, image, error);
+      if (!numbers)
+        return NULL;
+      for (guint j = 0; j < numbers->len; j++)
+        g_ptr_array_add (refs, g_strdup_printf ("%s@%u", image, g_array_index (numbers, guint, j)));
+    }
+  return g_steal_pointer (&refs);
+}
+
+static void
+served_version_free (ServedVersion *version)
+{
+  image_version_free (version->image);
+  image_library_free (version->library);
+  g_free (version->ref);
+  g_free (version);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ServedVersion, served_version_free)
+
+/* The library is opened with each version and not once, so that site and key may come, or come anew, while
+   this runs.  */
+static ServedVersion *
+served_version_load (ServedVersions *versions, const char *ref, GError **error)
+{
+  g_autoptr (ServedVersion) version = g_new0 (ServedVersion, 1);
+  g_autofree char *name = NULL;
+  guint number;
+
+  if (!image_ref_parse (ref, &name, &number, error))
+    return NULL;
+  if (number == 0)
+    {
+      fail (error, "'%s' names no version: ask for %s@VERSION", ref, name);
+      return NULL;
+    }
+  version->versions = versions;
+  version->ref = g_strdup (ref);
+  version->library = image_library_open (versions->config, error);
+  if (!version->library)
+    return NULL;
+  version->image = image_library_load (version->library, name, number, error);
+  return version->image ? g_steal_pointer (&version) : NULL;
+}
+
+ServedVersion *
+served_version_open (ServedVersions *versions, const char *ref, GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->lock);
+  ServedVersion *version = g_hash_table_lookup (versions->open, ref);
+
+  if (!version)
+    {
+      version = served_version_load (versions, ref, error);
+      if (!version)
+        return NULL;
+      g_hash_table_insert (versions->open, version->ref, version);
+    }
+  version->users++;
+  return version;
+}
+
+void
+served_version_close (ServedVersion *version)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&version->versions->lock);
+
+  if (--version->users > 0)
+    return;
+  g_hash_table_remove (version->versions->open, version->ref);
+  served_version_free (version);
+}
+
+guint64
+served_version_size (const ServedVersion *version)
+{
+  return index_virtual_size (version->image->index);
+}
+
+const char *
+served_version_note (const ServedVersion *version)
+{
+  return version->image->record->note;
+}
+
+/* The one place where chunks come from.  */
+static gboolean
+load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError **error)
+{
+  ServedVersion *version = data;
+
+  return chunk_store_read (image_library_store (version->library), id, CHUNK_READ_TRUST_CHECKSUM,
+                           buffer, size, error);
+}
+
+/* Chunk I, which is not zero, until chunk_cache_release.  */
+static const guint8 *
+get_chunk (ServedVersion *version, gsize i, GError **error)
+{
+  const Index *index = version->image->index;
+  const guint8 *bytes
+      = chunk_cache_get (version->versions->cache, index_chunk_id (index, i),
+                         index_chunk_size (index, i), load_chunk, version, error);
+
+  if (!bytes)
+    g_prefix_error (error, "%s: cannot read at offset %" G_GUINT64_FORMAT ": ", version->ref,
+                    (guint64)i * CHUNK_SIZE);
+  return bytes;
+}
+
+gboolean
+served_version_read (ServedVersion *version, guint64 offset, gsize count, guint8 *buffer,
+                     GError **error)
+{
+  for (gsize done = 0, part; done < count; done += part)
+    {
+      gsize i = (offset + done) / CHUNK_SIZE, from = (offset + done) % CHUNK_SIZE;
+
+      part = MIN (count - done, CHUNK_SIZE - from);
+      if (index_chunk_is_zero (version->image->index, i))
+        {
+          memset (buffer + done, 0, part);
+          continue;
+        }
+      const guint8 *bytes = get_chunk (version, i, error);
+      if (!bytes)
+        return FALSE;
+      memcpy (buffer + done, bytes + from, part);
+      chunk_cache_release (version->versions->cache, bytes);
+    }
+  return TRUE;
+}
+
+gboolean
+served_version_prefetch (ServedVersion *version, guint64 offset, guint64 count, GError **error)
+{
+  for (gsize i = offset / CHUNK_SIZE; i * CHUNK_SIZE < offset + count; i++)
+    {
+      if (index_chunk_is_zero (version->image->index, i))
+        continue;
+      const guint8 *bytes = get_chunk (version, i, error);
+      if (!bytes)
+        return FALSE;
+      chunk_cache_release (version->versions->cache, bytes);
+    }
+  return TRUE;
+}
+
+guint64
+served_version_extent (const ServedVersion *version, guint64 offset, guint64 end, gboolean *is_zero)
+{
+  gsize i = offset / CHUNK_SIZE;
+
+  *is_zero = index_chunk_is_zero (version->image->index, i);
+  do
+    i++;
+  while (i * CHUNK_SIZE < end && index_chunk_is_zero (version->image->index, i) == *is_zero);
+  return MIN (i * CHUNK_SIZE, end);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The site: one organisation, its name and UUID, its signing key and its certificate authority.
+//
+// STATE/site/: site.json { "format": "gild-site-1", "name", "uuid" }, site.pub and site.sec (signify),
+// ca.pem and ca-key.pem.  The secret ones are readable by root alone, so gildd cannot sign.
+#pragma once
+
+#include "config.h"
+#include "signature.h"
+
+typedef struct
+{
+  char *name;
+  char *uuid; // 36 characters
+} Site;
+
+/* Make site NAME: directories, keys, CA.  Fails, with nothing changed, where there is one already.  */
+gboolean site_init (const Config *config, const char *name, GError **error);
+
+Site *site_load (const Config *config, GError **error);
+void site_free (Site *site);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Site, site_free)
+
+PublicKey *site_load_public_key (const Config *config, GError **error);
+
+/* The signing key.  Fails with a sentence for a host that is no publisher.  */
+SigningKey *site_load_signing_key (const Config *config, GError **error);
+
+/* If root: become the owner of the store for good, so that what is written is the store's and what
+   goes wrong is not root's.  Everybody else stays who they are.  */
+gboolean site_become_store_owner (const Config *config, GError **error);

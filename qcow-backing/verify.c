@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Verifying: is every byte of every version what was signed?
+//
+// First the records and indexes, which tell the chunks and one version that needs each; then the chunks, each
+// hashed once however many versions share it.
+
+#include "verify.h"
+
+#include "fail.h"
+#include "record-file.h"
+
+typedef struct
+{
+  ImageLibrary *library;
+  const Progress *progress;
+  VerifyResult *result;
+  GHashTable *chunks; // ChunkId * (owned) -> Needed * (owned)
+  GPtrArray *users;   // of char *: IMAGE@VERSION, that Needed points into
+  guint64 total;      // bytes of chunks
+  GMutex lock;        // guards result->problems and what follows
+  guint64 done;
+} Verify;
+
+/* Who needs a chunk, and how long it is then.  */
+typedef struct
+{
+  const char *user; // NULL: nobody
+  gsize size;
+} Needed;
+
+typedef struct
+{
+  const ChunkId *id;
+  const Needed *needed;
+} Job;
+
+static void
+add_problem (Verify *verify, const char *user, const char *sentence)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
+
+  g_ptr_array_add (verify->result->problems,
+                   user ? g_strdup_printf ("%s: %s", user, sentence) : g_strdup (sentence));
+}
+
+static void
+add_chunk (Verify *verify, const ChunkId *id, gsize size, const char *user)
+{
+  if (g_hash_table_contains (verify->chunks, id))
+    return;
+  Needed *needed = g_new (Needed, 1);
+  *needed = (Needed){ user, size };
+  g_hash_table_insert (verify->chunks, g_memdup2 (id, sizeof *id), needed);
+  verify->total += size;
+}
+
+static void
+add_version_chunks (Verify *verify, const ImageVersion *version, const char *user)
+{
+  const Index *index = version->index;
+  GArray *index_chunks = version->record->index_chunks;
+  guint64 index_size = version->record->index_size;
+
+  for (gsize i = 0; i < index_n_chunks (index); i++)
+    if (!index_chunk_is_zero (index, i))
+      add_chunk (verify, index_chunk_id (index, i), index_chunk_size (index, i), user);
+  for (guint i = 0; i < index_chunks->len; i++)
+    add_chunk (verify, &g_array_index (index_chunks, ChunkId, i),
+               (gsize)MIN (CHUNK_SIZE, index_size - (guint64)i * CHUNK_SIZE), user);
+}
+
+static void
+verify_version (Verify *verify, const char *image, guint number)
+{
+  g_autofree char *path = image_library_version_path (verify->library, image, number, ".json");
+  g_autoptr (GError) error = NULL;
+  char *user = g_strdup_printf ("%s@%u", image, number);
+
+  g_ptr_array_add (verify->users, user);
+  verify->result->versions++;
+  g_autoptr (ImageVersion) version = image_library_load (verify->library, image, number, &error);
+  if (version)
+    add_version_chunks (verify, version, user);
+  if (!version
+      || !record_file_is_consistent (path, image_library_public_key (verify->library), &error))
+    add_problem (verify, user, error->message);
+}
+
+static void
+verify_channels (Verify *verify, const char *image, GArray *versions)
+{
+  g_autofree char *path = image_library_path (verify->library, image, "channels.json");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ChannelRecord) channels = image_library_load_channels (verify->library, image, &error);
+  GHashTableIter iter;
+  gpointer name, named;
+
+  if (!channels)
+    {
+      if (error || versions->len)
+        add_problem (verify, image, error ? error->message : "its channel record is missing");
+      return;
+    }
+  if (!record_file_is_consistent (path, image_library_public_key (verify->library), &error))
+    add_problem (verify, image, error->message);
+  g_hash_table_iter_init (&iter, channels->channels);
+  while (g_hash_table_iter_next (&iter, &name, &named))
+    {
+      gboolean found = FALSE;
+      for (guint i = 0; i < versions->len; i++)
+        found = found || g_array_index (versions, guint, i) == GPOINTER_TO_UINT (named);
+      if (!found)
+        {
+          g_autofree char *sentence = g_strdup_printf ("its channel %s names version %u, which is missing",
+                                                       (char *)name, GPOINTER_TO_UINT (named));
+          add_problem (verify, image, sentence);
+        }
+    }
+}
+
+static gboolean
+verify_image (Verify *verify, const char *image, guint version, GError **error)
+{
+  g_autoptr (GArray) versions = image_library_versions (verify->library, image, error);
+
+  if (!versions)
+    return FALSE;
+  for (guint i = 0; i < versions->len; i++)
+    if (version == 0 || version == g_array_index (versions, guint, i))
+      verify_version (verify, image, g_array_index (versions, guint, i));
+  verify_channels (verify, image, versions);
+  return TRUE;
+}
+
+static gboolean
+add_unneeded (const ChunkId *id, gpointer data, GError **error)
+{
+  add_chunk (data, id, 0, NULL); // 0: its size is not known
+  return TRUE;
+}
+
+static gboolean
+collect (Verify *verify, const char *image, guint version, GError **error)
+{
+  g_autoptr (GPtrArray) images = NULL;
+
+  if (image)
+    {
+      guint before = verify->result->versions;
+      if (!verify_image (verify, image, version, error))
+        return FALSE;
+      if (verify->result->versions > before)
+        return TRUE;
+      return version ? fail (error, "%s@%u is not on this host: `gild images` lists what is", image, version)
+                     : fail (error, "there is no image %s on this host: `gild images` lists what is", image);
+    }
+  images = image_library_images (verify->library, error);
+  for (guint i = 0; images && i < images->len; i++)
+    if (!verify_image (verify, images->pdata[i], 0, error))
+      return FALSE;
+  return images
+         && chunk_store_foreach (image_library_store (verify->library), add_unneeded, verify, error);
+}
+
+static void
+check_chunk (gpointer data, gpointer user_data)
+{
+  g_autofree Job *job = data;
+  Verify *verify = user_data;
+  ChunkStore *store = image_library_store (verify->library);
+  guint8 buffer[CHUNK_SIZE];
+  g_autoptr (GError) error = NULL;
+
+  if (progress_is_cancelled (verify->progress))
+    return;
+  gboolean ok = job->needed->user
+                    ? chunk_store_read (store, job->id, CHUNK_READ_HASH, buffer, job->needed->size, &error)
+                    : chunk_store_check (store, job->id, &error);
+  if (!ok)
+    add_problem (verify, job->needed->user, error->message);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
+  verify->done += job->needed->size;
+  progress_report (verify->progress, verify->done, verify->total);
+}
+
+static gboolean
+check_chunks (Verify *verify, GError **error)
+{
+  GThreadPool *pool
+      = g_thread_pool_new (check_chunk, verify, (gint)g_get_num_processors (), TRUE, error);
+  GHashTableIter iter;
+  gpointer id, needed;
+
+  if (!pool)
+    return FALSE;
+  g_hash_table_iter_init (&iter, verify->chunks);
+  while (g_hash_table_iter_next (&iter, &id, &needed))
+    {
+      Job *job = g_new (Job, 1);
+      *job = (Job){ id, needed };
+      g_thread_pool_push (pool, job, NULL);
+    }
+  g_thread_pool_free (pool, FALSE, TRUE);
+  if (progress_is_cancelled (verify->progress))
+    return fail_code (error, G_IO_ERROR_CANCELLED, "interrupted");
+  verify->result->chunks = g_hash_table_size (verify->chunks);
+  return TRUE;
+}
+
+static int
+compare_sentences (gconstpointer a, gconstpointer b)
+{
+  return g_strcmp0 (*(const char *const *)a, *(const char *const *)b);
+}
+
+gboolean
+verify_run (ImageLibrary *library, const char *image, guint version, const Progress *progress,
+            VerifyResult *result, GError **error)
+{
+  Verify verify = { .library = library, .progress = progress, .result = result };
+
+  *result = (VerifyResult){ .problems = g_ptr_array_new_with_free_func (g_free) };
+  verify.chunks = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, g_free);
+  verify.users = g_ptr_array_new_with_free_func (g_free);
+  g_mutex_init (&verify.lock);
+  gboolean ok = collect (&verify, image, version, error) && check_chunks (&verify, error);
+  g_ptr_array_sort (result->problems, compare_sentences);
+  g_hash_table_unref (verify.chunks);
+  g_ptr_array_unref (verify.users);
+  g_mutex_clear (&verify.lock);
+  return ok;
+}
+
+void
+verify_result_clear (VerifyResult *result)
+{
+  g_clear_pointer (&result->problems, g_ptr_array_unref);
+}

@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# gild gc keeps what channels, running desktops, open indexes and --keep need, and nothing more.
+. "$(dirname "$0")/lib.sh"
+needs qemu-img jq flock
+
+readonly MIB=$((1024 * 1024))
+
+# Each version has a MiB of its own.
+publish_versions ()
+{
+    local i
+    for ((i = 0; i < $2; i++)); do
+        make_raw "$tmp/disk.raw" $((4 * MIB))
+        publish "$1" "$tmp/disk.raw" "${@:3}"
+    done
+}
+
+versions ()
+{
+    versions_on_disk | sed -n "s,^$1@,,p" | sort -n | tr '\n' ' '
+}
+
+chunks ()
+{
+    find "$state/store.castr" -name '*.cacnk' | wc -l
+}
+
+new_site
+publish_versions a/disk 8
+before=$(state_files)
+run_ok 'a dry run' gild gc --keep 2 --dry-run
+is 'removes nothing' "$(state_files)" "$before"
+like 'and names what would go' "$(cat "$tmp/stdout" "$tmp/stderr")" 'a/disk@6'
+run_ok 'without options' gild gc
+is 'five versions stay' "$(versions a/disk)" '4 5 6 7 8 '
+run_ok '--keep' gild gc --keep 2
+is 'two versions stay' "$(versions a/disk)" '7 8 '
+run_ok 'they are whole' gild verify
+is 'indexes and texts of the others are gone' "$(find "$state/images/a/disk" -name '6.*')" ''
+run_ok 'again' gild gc --keep 2
+is 'there is nothing to do' "$(versions a/disk)" '7 8 '
+
+publish_versions b/disk 1 --channel stable
+publish_versions b/disk 3
+run_ok 'a version that a channel names' gild gc --keep 1
+is 'stays' "$(versions b/disk)" '1 4 '
+is 'other images are collected as well' "$(versions a/disk)" '8 '
+
+publish_versions c/disk 3
+mkdir -p "$run/desktops"
+cat >"$run/desktops/pc1.json" <<END
+{"format": 1, "name": "pc1", "uuid": "4b4c1e8a-5a9c-4a53-bb4c-0d4b4d3f8a01", "overlay": 1073741824, "spill": 0,
+ "disks": [{"target": "vda", "image": "c/disk", "channel": "production", "version": 1, "virtual_size": $((4 * MIB)),
+ "backing": "nbd+unix:///c/disk@1?socket=$run/nbd.sock"}], "since": "2026-11-20T02:00:00Z"}
+END
+run_ok 'a version that a desktop runs' gild gc --keep 1
+is 'stays' "$(versions c/disk)" '1 3 '
+echo '{"format": 1, "disks": [' >"$run/desktops/pc2.json"
+publish_versions c/disk 1
+before=$(state_files)
+run_fails 'a pin that cannot be read' 1 'pc2\.json' gild gc --keep 1
+is 'nobody knows what it holds: nothing goes' "$(state_files)" "$before"
+rm "$run/desktops"/*.json
+
+exec 8<"$state/images/c/disk/1.caibx"
+flock -s 8
+run_ok 'a version whose index somebody has open' gild gc --keep 1
+is 'stays' "$(versions c/disk)" '1 4 '
+run_ok 'and is whole' gild verify c/disk@1
+exec 8<&-
+run_ok 'when they have closed it' gild gc --keep 1
+is 'it goes' "$(versions c/disk)" '4 '
+
+mkdir -p "$state/store.castr/0000"
+echo litter >"$state/store.castr/0000/0000000000000000000000000000000000000000000000000000000000000000.cacnk"
+cp "$state/images/c/disk/4.caibx" "$state/images/c/disk/7.caibx"
+run_ok 'litter' gild gc
+is 'a chunk that nobody needs is gone' "$(find "$state/store.castr" -name '00000000000*')" ''
+is 'an index without a record is gone' "$(find "$state/images/c/disk" -name '7.*')" ''
+run_ok 'all is whole' gild verify
+
+# A chunk that two versions share stays with the one that is left.
+make_raw "$tmp/disk.raw" $((4 * MIB))
+publish d/disk "$tmp/disk.raw"
+put "$tmp/disk.raw" $((2 * MIB)) 4096 /dev/urandom
+publish d/disk "$tmp/disk.raw"
+run_ok 'a version that shares most with the next' gild gc --keep 1
+run_ok 'takes nothing of it away' gild verify d/disk@2
+run_ok 'and it is the same disk' gild export d/disk "$tmp/out.qcow2"
+same_disk 'to the last byte' raw "$tmp/disk.raw" qcow2 "$tmp/out.qcow2"
+
+flip "$state/images/d/disk/channels.json.sig" 200
+before=$(chunks)
+run_fails 'a channel record that is damaged' 1 'channels\.json' gild gc --keep 1
+is 'nobody knows what it holds: nothing goes' "$(chunks)" "$before"
+run_fails '--keep 0' 2 'keep' gild gc --keep 0
+run_fails '--keep -1' 2 '.' gild gc --keep -1
+run_fails '--keep many' 2 '.' gild gc --keep many
+done_testing

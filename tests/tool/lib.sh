@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tool tests share: a site of their own, and disks to publish.
+# shellcheck source=tests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+
+# make_raw FILE BYTES: data that does not compress, text, written zeros, holes, and data up to the last byte.
+make_raw ()
+{
+    local file=$1 size=$2 mib=$((1024 * 1024))
+    rm -f "$file"
+    truncate -s "$size" "$file"
+    put "$file" 0 $((size < mib ? size : mib)) /dev/urandom
+    [ "$size" -le $((8 * mib)) ] || {
+        seq 1 150000 | put "$file" $((3 * mib)) $mib
+        put "$file" $((6 * mib)) $mib /dev/zero
+    }
+    [ "$size" -le 1000 ] || put "$file" $((size - 1000)) 1000 /dev/urandom
+}
+
+# put FILE OFFSET BYTES [SOURCE]: write there, from SOURCE or stdin.
+put ()
+{
+    head -c "$3" "${4:-/dev/stdin}" |
+        dd of="$1" bs=64k seek="$2" oflag=seek_bytes conv=notrunc status=none
+}
+
+# make_qcow2 FILE BYTES: the same as a qcow2.
+make_qcow2 ()
+{
+    make_raw "$1.raw" "$2"
+    qemu-img convert -f raw -O qcow2 "$1.raw" "$1"
+    rm "$1.raw"
+}
+
+# same_disk DESCRIPTION FORMAT_A A FORMAT_B B: the guest sees the same bytes and the same size.
+same_disk ()
+{
+    run_ok "$1" qemu-img compare -s -f "$2" -F "$4" "$3" "$5"
+}
+
+# publish IMAGE FILE [OPTION…]: as part of the set-up; ends the test if it fails.
+publish ()
+{
+    gild publish "$@" >"$tmp/publish.log" 2>&1 || { cat "$tmp/publish.log" >&2; exit 1; }
+}
+
+# flip FILE OFFSET: one bit of one byte.
+flip ()
+{
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# state_files: every file of the site's state, but locks, which hold nothing.
+state_files ()
+{
+    (cd "$state" && find . -type f ! -name '.lock*' ! -name 'lock' | sort)
+}
+
+# disk_files: image versions that exist, as IMAGE@V, from what is on the disk.
+versions_on_disk ()
+{
+    (cd "$state/images" && find . -name '*.json.sig' ! -name 'channels*' | sed 's,^\./\(.*\)/\([0-9]*\)\.json\.sig$,\1@\2,' | sort)
+}

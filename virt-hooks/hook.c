@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The hook that libvirt runs as root: before a desktop starts it makes its overlays, at its end it
+// removes them.
+//
+//   /etc/libvirt/hooks/qemu.d/gild DOMAIN OPERATION SUB-OPERATION EXTRA <domain.xml
+//
+// The ways that a desktop takes (https://libvirt.org/hooks.html):
+//   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; a failure
+//   here makes
+//                   `virsh start` fail with what stands on stderr
+//   release end     unmount, unpin; comes also after a start that failed, and never fails itself
+//   restore begin, migrate begin   refused: a RAM overlay does not outlive its guest's QEMU
+// All else is passed over, reconnect above all, since its failing would kill the running guest.  A
+// domain is ours if it has gild's metadata; at its end, if it has left something behind.  libvirt
+// waits for the hook, so the hook calls neither libvirt nor anything else that may wait.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/control-client.h"
+#include "domain-xml.h"
+#include "metadata.h"
+#include "overlay-mount.h"
+#include "prepare-answer.h"
+#include "qcow-backing/config.h"
+#include "qcow-backing/fail.h"
+#include "qcow-backing/image-name.h"
+#include "qcow-backing/overlay.h"
+
+#define PREPARE_TIMEOUT_SECONDS 10
+#define RELEASE_TIMEOUT_SECONDS 3
+
+typedef struct
+{
+  const char *name; // of the domain
+  const char *xml;
+  gsize xml_size;
+} HookCall;
+
+/* All of stdin, or what fits DOMAIN_XML_SIZE_MAX and one byte more; libvirt must never find its
+   pipe closed.  */
+static GString *
+read_stdin (void)
+{
+  GString *xml = g_string_sized_new (16384);
+  static char buffer[65536];
+  gssize count;
+
+  while ((count = read (STDIN_FILENO, buffer, sizeof buffer)) > 0)
+    {
+      gsize room = DOMAIN_XML_SIZE_MAX + 1 - xml->len;
+      g_string_append_len (xml, buffer, (gssize)MIN ((gsize)count, room));
+    }
+  return xml;
+}
+
+static JsonNode *
+call_gildd (const Config *config, const char *method, const char *name, const char *verb,
+            JsonNode *body, guint timeout_seconds, GError **error)
+{
+  g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
+  g_autofree char *path = g_strconcat ("/desktops/", name, verb, NULL);
+
+  return control_call (socket_path, method, path, body, timeout_seconds, error);
+}
+
+/* Remove what the desktop NAME has: overlays, mount, pin.  */
+static gboolean
+clear_away (const Config *config, const char *name, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (OverlayMount) mount = overlay_mount_open (config->run_dir, name, &cause);
+
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return TRUE;
+  if (!mount)
+    {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
+  if (!overlay_mount_has_leftovers (mount))
+    return TRUE;
+  if (!overlay_mount_remove (mount, error))
+    return FALSE;
+  // The pin goes last, since the overlay needs what it holds.
+  g_autoptr (JsonNode) answer =
+      call_gildd (config, "DELETE", name, "", NULL, RELEASE_TIMEOUT_SECONDS, NULL);
+  return overlay_mount_remove_pin (mount, error);
+}
+
+/* Start the qemu-img that makes DISK's overlay in the working directory.  */
+static GSubprocess *
+start_overlay (const PrepareDisk *disk, GError **error)
+{
+  g_autofree char *file = g_strconcat (disk->target, ".qcow2", NULL);
+  g_auto (GStrv) argv = overlay_create_argv (file, disk->backing, disk->virtual_size_bytes);
+
+  return g_subprocess_newv ((const char *const *)argv,
+                            G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                            error);
+}
+
+static gboolean
+finish_overlay (const PrepareDisk *disk, GSubprocess *qemu_img, GError **error)
+{
+  g_autofree char *message = NULL;
+
+  if (!g_subprocess_communicate_utf8 (qemu_img, NULL, NULL, NULL, &message, error))
+    return FALSE;
+  if (!g_subprocess_get_successful (qemu_img))
+    return fail (error, "the overlay of disk %s cannot be made: %s", disk->target,
+                 message ? g_strstrip (message) : "");
+  return TRUE;
+}
+
+/* Make the overlays in the working directory, all at once.  */
+static gboolean
+make_overlays (const GPtrArray *disks, GError **error)
+{
+  g_autoptr (GPtrArray) children = g_ptr_array_new_with_free_func (g_object_unref);
+  gboolean done = TRUE;
+
+  for (guint i = 0; done && i < disks->len; i++)
+    {
+      GSubprocess *qemu_img = start_overlay (disks->pdata[i], error);
+      if (qemu_img)
+        g_ptr_array_add (children, qemu_img);
+      done = qemu_img != NULL;
+    }
+  // Also after a failure each is waited for: what it writes to is unmounted next.
+  for (guint i = 0; i < children->len; i++)
+    done = finish_overlay (disks->pdata[i], children->pdata[i], done ? error : NULL) && done;
+  return done;
+}
+
+static gboolean
+set_up (const Config *config, const Metadata *metadata, GError **error)
+{
+  g_autofree char *nbd_socket = config_run_path (config, "nbd.sock", NULL);
+  g_autoptr (JsonNode) request = prepare_request (metadata);
+  g_autoptr (JsonNode) node = call_gildd (config, "POST", metadata->name, "/prepare", request,
+                                          PREPARE_TIMEOUT_SECONDS, error);
+  g_autoptr (PrepareAnswer) answer =
+      node ? prepare_answer_read (json_node_get_object (node), metadata, nbd_socket, error) : NULL;
+  g_autoptr (OverlayMount) mount =
+      answer ? overlay_mount_open (config->run_dir, metadata->name, error) : NULL;
+
+  return mount && overlay_mount_make (mount, answer->overlay_bytes, error)
+         && make_overlays (answer->disks, error);
+}
+
+static gboolean
+prepare (const HookCall *call, GError **error)
+{
+  if (!metadata_is_mentioned (call->xml, call->xml_size))
+    return TRUE;
+
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (Config) config = config_load (NULL, error);
+  g_autoptr (Metadata) metadata =
+      config ? metadata_parse (call->xml, call->xml_size, config->run_dir, &cause) : NULL;
+
+  if (cause)
+    {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
+  if (!metadata)
+    return config != NULL;
+  if (!g_str_equal (metadata->name, call->name))
+    return fail (error, "the domain %s comes with the XML of %s", call->name, metadata->name);
+  if (geteuid () != 0)
+    return fail (error, "a desktop needs root: define and start it at qemu:///system");
+  if (set_up (config, metadata, error))
+    return TRUE;
+  clear_away (config, metadata->name, NULL);
+  return FALSE;
+}
+
+static gboolean
+release (const HookCall *call, GError **error)
+{
+  if (!desktop_name_check (call->name, NULL))
+    return TRUE;
+
+  g_autoptr (Config) config = config_load (NULL, error);
+  return config && clear_away (config, call->name, error);
+}
+
+/* Whether the domain has gild's metadata, be it good or bad.  */
+static gboolean
+is_ours (const HookCall *call)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Metadata) metadata = metadata_parse (call->xml, call->xml_size, "/", &error);
+
+  return metadata || error;
+}
+
+static gboolean
+refuse_restore (const HookCall *call, GError **error)
+{
+  return !is_ours (call)
+         || fail (
+             error,
+             "desktop %s cannot be restored, since its overlay was in RAM and went when it was "
+             "saved: start it afresh with `virsh start --force-boot %s`",
+             call->name, call->name);
+}
+
+static gboolean
+refuse_migration (const HookCall *call, GError **error)
+{
+  return !is_ours (call)
+         || fail (
+             error,
+             "desktop %s cannot migrate, since its overlay is in the RAM of the host that it runs "
+             "on: shut it down there and start it here with `virsh start %s`",
+             call->name, call->name);
+}
+
+static const struct
+{
+  const char *name, *sub_operation;
+  gboolean (*run) (const HookCall *call, GError **error);
+  int failure; // exit status
+} OPERATIONS[] = {
+  { "prepare", "begin", prepare, 1 },
+  { "release", "end", release, 0 },
+  { "restore", "begin", refuse_restore, 1 },
+  { "migrate", "begin", refuse_migration, 1 },
+};
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (argc < 4)
+    {
+      g_printerr ("gild: libvirt runs this as a hook: DOMAIN OPERATION SUB-OPERATION EXTRA\n");
+      return 2;
+    }
+  // The configuration is the installed one, and what is made is for root and QEMU alone.
+  clearenv ();
+  umask (0077);
+  g_autoptr (GString) xml = read_stdin ();
+  const HookCall call = { argv[1], xml->str, xml->len };
+  for (gsize i = 0; i < G_N_ELEMENTS (OPERATIONS); i++)
+    {
+      if (!g_str_equal (argv[2], OPERATIONS[i].name)
+          || !g_str_equal (argv[3], OPERATIONS[i].sub_operation))
+        continue;
+      if (OPERATIONS[i].run (&call, &error))
+        return 0;
+      g_printerr ("gild: %s\n", error->message);
+      return OPERATIONS[i].failure;
+    }
+  return 0;
+}
