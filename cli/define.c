@@ -65,6 +65,16 @@ render (const Config *config, const char *template, TemplateValues *values, GErr
   return xml;
 }
 
+static void
+print_json (const Verb *verb, const char *xml)
+{
+  g_autoptr (JsonObject) object = json_object_new ();
+
+  json_object_set_string_member (object, "name", verb->argv[1]);
+  json_object_set_string_member (object, "xml", xml);
+  json_print_object (object);
+}
+
 ExitStatus
 verb_define (int argc, char **argv)
 {
@@ -98,7 +108,9 @@ verb_define (int argc, char **argv)
   g_autofree char *xml = render (verb.config, verb.argv[0], &values, &error);
   if (!xml || (!print && !define_domain (xml, &error)))
     return verb_fail (&verb, error);
-  if (print)
+  if (verb.json)
+    print_json (&verb, xml);
+  else if (print)
     fputs (xml, stdout);
   else
     printf ("%s is defined; start it with: virsh start %s\n", verb.argv[1], verb.argv[1]);

@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "daemon/control-client.h"
 #include "libvirt-connection.h"
+#include "qcow-backing/json-read.h"
+#include "qcow-backing/pins.h"
 #include "qcow-backing/size.h"
 #include "virt-hooks/metadata.h"
 
@@ -37,16 +40,17 @@ desktop_free (gpointer data)
 static const char *
 state_name (virDomainPtr domain)
 {
-  int state = VIR_DOMAIN_NOSTATE;
+  int state = VIR_DOMAIN_NOSTATE, reason = 0;
 
-  virDomainGetState (domain, &state, NULL, 0);
+  virDomainGetState (domain, &state, &reason, 0);
   switch (state)
     {
     case VIR_DOMAIN_RUNNING:
     case VIR_DOMAIN_BLOCKED:
       return "running";
     case VIR_DOMAIN_PAUSED:
-      return "paused";
+      // The one that an admin looks for: the overlay is full, or the image cannot be read.
+      return reason == VIR_DOMAIN_PAUSED_IOERROR ? "paused by an I/O error" : "paused";
     case VIR_DOMAIN_SHUTDOWN:
       return "in shutdown";
     case VIR_DOMAIN_SHUTOFF:
@@ -60,24 +64,17 @@ state_name (virDomainPtr domain)
     }
 }
 
-/* What PINS, gildd's answer, says that NAME booted.  */
+/* What PINS, gildd's answer, says that DESKTOP booted.  */
 static gboolean
 add_booted_images (Desktop *desktop, JsonArray *pins)
 {
   for (guint i = 0; pins && i < json_array_get_length (pins); i++)
     {
-      JsonObject *pin = json_array_get_object_element (pins, i);
-      JsonArray *disks = json_object_get_array_member (pin, "disks");
-      if (g_strcmp0 (json_object_get_string_member_with_default (pin, "name", NULL), desktop->name))
+      g_autoptr (Pin) pin = pin_read (json_array_get_element (pins, i), NULL);
+      if (!pin || !g_str_equal (pin->name, desktop->name))
         continue;
-      for (guint j = 0; disks && j < json_array_get_length (disks); j++)
-        {
-          JsonObject *disk = json_array_get_object_element (disks, j);
-          g_ptr_array_add (desktop->images,
-                           g_strdup_printf ("%s@%" G_GINT64_FORMAT,
-                                            json_object_get_string_member (disk, "image"),
-                                            json_object_get_int_member (disk, "version")));
-        }
+      for (guint j = 0; j < pin->images->len; j++)
+        g_ptr_array_add (desktop->images, g_strdup (pin->images->pdata[j]));
       return TRUE;
     }
   return FALSE;
@@ -98,10 +95,13 @@ add_configured_images (Desktop *desktop, const Metadata *metadata)
 static void
 measure_overlay (Desktop *desktop, const Config *config)
 {
+  g_autofree char *parent_path = config_run_path (config, "desktops", NULL);
   g_autofree char *path = config_run_path (config, "desktops", desktop->name, NULL);
+  struct stat parent, mount;
   struct statvfs status;
 
-  if (statvfs (path, &status) < 0)
+  if (stat (parent_path, &parent) < 0 || stat (path, &mount) < 0 || statvfs (path, &status) < 0
+      || mount.st_dev == parent.st_dev) // nothing is mounted there
     return;
   desktop->cap = (guint64)status.f_blocks * status.f_frsize;
   desktop->used = desktop->cap - (guint64)status.f_bfree * status.f_frsize;
@@ -224,8 +224,8 @@ verb_desktops (int argc, char **argv)
   g_autoptr (JsonNode) answer
       = control_call (socket, "GET", "/desktops", NULL, TIMEOUT_SECONDS, &control_error);
   JsonObject *object = answer ? json_node_get_object (answer) : NULL;
-  g_autoptr (GPtrArray) desktops
-      = list (verb.config, object ? json_object_get_array_member (object, "desktops") : NULL, &error);
+  JsonArray *pins = object ? json_read_array (object, "desktops", PINS_MAX, &control_error) : NULL;
+  g_autoptr (GPtrArray) desktops = list (verb.config, pins, &error);
   if (!desktops)
     return verb_fail (&verb, error);
   if (verb.json)

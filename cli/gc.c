@@ -58,7 +58,7 @@ verb_gc (int argc, char **argv)
   gint keep = -1;
   GcOptions options = { 0 };
   const GOptionEntry entries[] = {
-    { "keep", 0, 0, G_OPTION_ARG_INT, &keep, "Keep the newest N versions of each image [5]", "N" },
+    { "keep", 0, 0, G_OPTION_ARG_INT, &keep, "Keep the newest N versions of each image [as configured, 5]", "N" },
     { "dry-run", 0, 0, G_OPTION_ARG_NONE, &options.dry_run, "Say what would go, and remove nothing", NULL },
     G_OPTION_ENTRY_NULL,
   };

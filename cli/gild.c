@@ -6,6 +6,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct
 {
@@ -48,6 +49,7 @@ int
 main (int argc, char **argv)
 {
   setlocale (LC_ALL, "");
+  umask (0022); // what gildd and nbdkit have to read must not depend on the caller's
   g_set_prgname ("gild");
   g_log_set_handler (G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO, print_message, NULL);
   if (argc < 2)

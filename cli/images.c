@@ -57,7 +57,7 @@ add_to_array (JsonArray *array, const VersionRecord *record, const ChannelRecord
 }
 
 static gboolean
-list_image (Listing *listing, const char *image, GError **error)
+list_image (Listing *listing, const char *image, gboolean *has_versions, GError **error)
 {
   g_autoptr (GError) local_error = NULL;
   g_autoptr (GArray) versions = image_library_versions (listing->library, image, error);
@@ -65,6 +65,7 @@ list_image (Listing *listing, const char *image, GError **error)
 
   if (!versions)
     return FALSE;
+  *has_versions = versions->len > 0;
   channels = image_library_load_channels (listing->library, image, &local_error);
   if (local_error)
     {
@@ -100,9 +101,10 @@ list (Listing *listing, const Config *config, const char *only, GError **error)
   for (guint i = 0; i < images->len; i++)
     if (!only || g_str_equal (only, images->pdata[i]))
       {
-        found = TRUE;
-        if (!list_image (listing, images->pdata[i], error))
+        gboolean has_versions = FALSE;
+        if (!list_image (listing, images->pdata[i], &has_versions, error))
           return FALSE;
+        found = found || has_versions;
       }
   return found || fail (error, "there is no image %s on this host: `gild images` lists what is", only);
 }

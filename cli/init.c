@@ -21,7 +21,15 @@ verb_init (int argc, char **argv)
     return status;
   if (!site_init (verb.config, verb.argv[0], &error))
     return verb_fail (&verb, error);
-  printf ("site %s is founded; its keys are in %s/site\n", verb.argv[0], verb.config->state_dir);
+  if (verb.json)
+    {
+      g_autoptr (JsonObject) object = json_object_new ();
+      json_object_set_string_member (object, "site", verb.argv[0]);
+      json_object_set_string_member (object, "state", verb.config->state_dir);
+      json_print_object (object);
+    }
+  else
+    printf ("site %s is founded; its keys are in %s/site\n", verb.argv[0], verb.config->state_dir);
   fprintf (stderr, "Keep a copy of that directory in a safe place: without site.sec nothing can be "
                    "published.\n");
   return EXIT_DONE;

@@ -55,15 +55,16 @@ publish (const Verb *verb, const char *file, const char *format, char **backing_
          const PublishOptions *options, PublishResult *result, GError **error)
 {
   guint workers = g_get_num_processors () + EXTRA_WORKERS;
+  ReaderIdentity reader;
   g_autoptr (SigningKey) key = NULL;
   g_autoptr (GPtrArray) chain = NULL;
   g_autoptr (NbdSource) source = NULL;
   g_autoptr (ImageLibrary) library = NULL;
 
-  if (!publish_check (options, error)
-      || !(chain = disk_image_chain (file, format, (const char *const *)backing_dirs, error))
+  if (!publish_check (options, error) || !site_reader_identity (verb->config, &reader, error)
+      || !(chain = disk_image_chain (file, format, (const char *const *)backing_dirs, &reader, error))
       || !(key = site_load_signing_key (verb->config, error))
-      || !(source = nbd_source_open (chain, workers, error))
+      || !(source = nbd_source_open (chain, workers, &reader, error))
       || !site_become_store_owner (verb->config, error)
       || !(library = image_library_open (verb->config, error)))
     return FALSE;

@@ -30,7 +30,7 @@ print_text (const VerifyResult *result)
     printf ("%s\n", (char *)result->problems->pdata[i]);
   printf ("%u versions, %" G_GUINT64_FORMAT " chunks: ", result->versions, result->chunks);
   if (result->problems->len)
-    printf ("%u problems\n", result->problems->len);
+    printf ("%u %s\n", result->problems->len, result->problems->len == 1 ? "problem" : "problems");
   else
     printf ("all is whole\n");
 }

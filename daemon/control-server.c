@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon's side of the control socket: HTTP/1.1 and JSON on a Unix socket, in the GLib main
-// loop.
+// The daemon's side of the control socket: HTTP and JSON on a Unix socket, in the GLib main loop.
 //
 // libmicrohttpd runs without threads of its own: its epoll descriptor and its timeout are one
 // GSource, which calls MHD_run.  A request comes to on_request several times: first with its head,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon's side of the control socket: HTTP/1.1 and JSON on a Unix socket, in the GLib main
-// loop.
+// The daemon's side of the control socket: HTTP and JSON on a Unix socket, in the GLib main loop.
 #pragma once
 
 #include <glib.h>
@@ -9,14 +8,14 @@
 typedef struct ControlServer ControlServer;
 
 /* Answer one request.  NAME is what the route's "*" stood for, NULL without one; BODY is the
-   request's object, NULL where it had none.  DATA is the server's.  Returns the answer, an object.
-   On failure the client is told the error's sentence, with status 400 for
+   request's object, NULL where it had none.  DATA is the server's.  Returns the answer, which the
+   server takes over.  On failure the client is told the error's sentence, with status 400 for
    G_IO_ERROR_INVALID_ARGUMENT, 404 for G_IO_ERROR_NOT_FOUND and 500 for every other.  Runs in the
    main loop, which waits for it.  */
 typedef JsonObject *(*ControlHandler) (gpointer data, const char *name, JsonObject *body,
                                        GError **error);
 
-/* A route: "/desktops/" "*" "/prepare", where "*" stands for one part of the path, at most once. */
+/* A route; in its path one part may be "*", which stands for any name.  */
 typedef struct
 {
   const char *method;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "qcow-backing/channel-record.h"
+#include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
@@ -31,15 +32,6 @@ check_members (JsonObject *object, const char *const known[], GError **error)
     if (!g_strv_contains (known, at->data))
       return fail (error, "unknown member '%.100s'", (const char *)at->data);
   return TRUE;
-}
-
-static gboolean
-check_target (const char *target, GError **error)
-{
-  if (target[0] >= 'a' && target[0] <= 'z'
-      && strspn (target, G_CSET_a_2_z G_CSET_DIGITS) == strlen (target) && strlen (target) <= 15)
-    return TRUE;
-  return fail (error, "'%.50s' is not a disk's target: write it as in <target dev='vda'/>", target);
 }
 
 /* What DISK is to boot: a version of its own, or what a channel names.  */
@@ -76,7 +68,7 @@ read_disk (DesktopRequest *request, JsonNode *node, GError **error)
   JsonObject *object = json_node_get_object (node);
   const char *target = json_read_string (object, "target", 100, error);
   const char *image = target ? json_read_string (object, "image", 300, error) : NULL;
-  if (!image || !check_members (object, KNOWN, error) || !check_target (target, error)
+  if (!image || !check_members (object, KNOWN, error) || !disk_target_check (target, error)
       || !image_name_check (image, error))
     return FALSE;
   for (guint i = 0; i < request->disks->len; i++)
@@ -135,19 +127,13 @@ read_body (DesktopRequest *request, JsonObject *body, GError **error)
   return read_sizes (request, body, error) && read_disks (request, body, error);
 }
 
-// RUN/desktops holds the directory NAME beside the file NAME.json, so no name may look like the
-// other.
 gboolean
 desktop_request_check_name (const char *name, GError **error)
 {
   g_autoptr (GError) cause = NULL;
 
-  if (!desktop_name_check (name, &cause))
-    return fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "%s", cause->message);
-  if (g_str_has_suffix (name, ".json"))
-    return fail_code (error, G_IO_ERROR_INVALID_ARGUMENT,
-                      "'%s' cannot name a desktop: leave the .json out", name);
-  return TRUE;
+  return desktop_name_check (name, &cause)
+         || fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "%s", cause->message);
 }
 
 DesktopRequest *

@@ -11,10 +11,6 @@
 #include <glib.h>
 #include <json-glib/json-glib.h>
 
-#define DESKTOP_DISKS_MAX   64u
-#define DESKTOP_OVERLAY_MIN (G_GUINT64_CONSTANT (1) << 20)
-#define DESKTOP_SIZE_MAX    (G_GUINT64_CONSTANT (1) << 50)
-
 typedef struct
 {
   char *target;

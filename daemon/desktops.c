@@ -25,7 +25,6 @@
 #include "qcow-backing/pins.h"
 #include "qcow-backing/record-file.h"
 
-#define PIN_FORMAT          "gild-pin-1"
 #define PIN_SUFFIX          ".json"
 #define STALE_AFTER_SECONDS (10 * 60)
 
@@ -150,6 +149,7 @@ desktops_prepare (const Config *config, const char *name, JsonObject *body, GErr
   int lock = pins_lock (config, error);
   if (lock < 0)
     return NULL;
+  desktops_drop_stale (config, NULL); // what it cannot remove harms nobody now
   JsonObject *pin = choose_and_pin (config, library, request, error);
   close (lock);
   return pin;
@@ -211,10 +211,12 @@ desktops_list (const Config *config, GError **error)
 
   for (guint i = 0; names && i < names->len; i++)
     {
-      JsonObject *pin = read_pin (config, names->pdata[i], error);
-      if (!pin)
-        return NULL;
-      json_array_add_object_element (pins, pin);
+      g_autoptr (GError) local_error = NULL;
+      JsonObject *pin = read_pin (config, names->pdata[i], &local_error);
+      if (pin)
+        json_array_add_object_element (pins, pin);
+      else if (!g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) // it just ended
+        g_warning ("%s", local_error->message);
     }
   return names ? g_steal_pointer (&pins) : NULL;
 }

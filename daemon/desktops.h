@@ -15,7 +15,7 @@
 
      { "name", "uuid", "overlay": cap in bytes, "spill": bytes, "since": ISO 8601 in UTC,
        "disks": [{ "target", "image", "channel" or null, "version", "virtual_size": bytes,
-   "backing": URI }] }
+                   "backing": URI }] }
 
    On failure nothing has changed.  */
 JsonObject *desktops_prepare (const Config *config, const char *name, JsonObject *body,

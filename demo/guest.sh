@@ -68,11 +68,15 @@ process_has_exited ()
     [ "$(jq .exited <<<"$result")" = true ]
 }
 
-# screenshot DOMAIN FILE.png
+# screenshot DOMAIN FILE.png: QEMU makes a PNG, or before 7.1 a PPM.
 screenshot ()
 {
     local picture=$2.partial
-    virsh --quiet screenshot "$1" "$picture" >/dev/null && pnmtopng -quiet "$picture" >"$2" && rm "$picture"
+    virsh --quiet screenshot "$1" "$picture" >/dev/null || return
+    case $(head -c 2 "$picture") in
+    P6) pnmtopng -quiet "$picture" >"$2" && rm "$picture" ;;
+    *) mv "$picture" "$2" ;;
+    esac
 }
 
 # lit_percent FILE.png: how much of the picture is not black.

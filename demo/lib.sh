@@ -72,10 +72,29 @@ libvirtd_answers ()
     virsh --quiet --connect qemu:///system uri >/dev/null 2>&1
 }
 
+# libvirt fills the /dev that it gives to QEMU from a process that enters QEMU's mount namespace, which also
+# leaves a chroot: in one, the devices end up outside.
+readonly QEMU_CONF=/etc/libvirt/qemu.conf QEMU_CONF_LINE='namespaces = [] # set by quickstart, for a chroot'
+is_chroot ()
+{
+    [ "$(nsenter --mount=/proc/self/ns/mnt stat --format=%d:%i /)" != "$(stat --format=%d:%i /)" ]
+}
+
+allow_chroot ()
+{
+    ! is_chroot || grep -qxF "$QEMU_CONF_LINE" "$QEMU_CONF" || echo "$QEMU_CONF_LINE" >>"$QEMU_CONF"
+}
+
+forget_chroot ()
+{
+    ! grep -qxF "$QEMU_CONF_LINE" "$QEMU_CONF" || sed -i '/set by quickstart, for a chroot$/d' "$QEMU_CONF"
+}
+
 # Without systemd: start what is not running.
 start_libvirtd ()
 {
     local name
+    allow_chroot
     for name in virtlogd libvirtd; do
         ! is_running "$name" || continue
         rm -f "/run/$name.pid"

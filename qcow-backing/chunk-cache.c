@@ -196,12 +196,18 @@ shard_load (Shard *shard, Slot *slot, gsize size, ChunkCacheLoad load, gpointer 
     g_cond_broadcast (&shard->changed);
 }
 
+/* Not by the bytes that chunk_id_hash takes.  */
+static Shard *
+shard_of (ChunkCache *cache, const ChunkId *id)
+{
+  return &cache->shards[id->bytes[CHUNK_ID_SIZE - 1] & (cache->n_shards - 1)];
+}
+
 const guint8 *
 chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size, ChunkCacheLoad load, gpointer data,
                  GError **error)
 {
-  // Not the bytes that chunk_id_hash is likely to take.
-  Shard *shard = &cache->shards[id->bytes[CHUNK_ID_SIZE - 1] & (cache->n_shards - 1)];
+  Shard *shard = shard_of (cache, id);
   const guint8 *bytes = NULL;
 
   g_return_val_if_fail (size <= CHUNK_SIZE, NULL);
@@ -218,6 +224,24 @@ chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size, ChunkCacheLoa
       if (error)
         *error = g_error_copy (slot->error);
       shard_unpin (shard, slot);
+    }
+  g_mutex_unlock (&shard->lock);
+  return bytes;
+}
+
+const guint8 *
+chunk_cache_peek (ChunkCache *cache, const ChunkId *id)
+{
+  Shard *shard = shard_of (cache, id);
+  const guint8 *bytes = NULL;
+
+  g_mutex_lock (&shard->lock);
+  Slot *slot = g_hash_table_lookup (shard->by_id, id);
+  if (slot && slot->state == SLOT_READY)
+    {
+      slot->pins++;
+      slot->used = TRUE;
+      bytes = slot_bytes (shard, slot);
     }
   g_mutex_unlock (&shard->lock);
   return bytes;

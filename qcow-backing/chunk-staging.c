@@ -19,10 +19,11 @@
 #include "fail.h"
 
 #define STAGING_PREFIX    ".staging-"
-#define COMPRESSION_LEVEL 3 // casync's own default
+// For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
+#define COMPRESSION_LEVEL 4
 
 /* Written to the disk while there is still work to do, so that the syncfs at the end finds little.  */
-#define WRITE_BEHIND TRUE
+#define WRITE_BEHIND FALSE
 
 struct ChunkStaging
 {

@@ -141,7 +141,7 @@ static gboolean
 fail_damaged (ChunkStore *store, const char *file, const char *why, GError **error)
 {
   g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED,
-               "chunk %s/%s is damaged (%s); `gild verify` tells which images need it", store->path,
+               "chunk %s/%s is damaged (%s)", store->path,
                file, why);
   return FALSE;
 }
@@ -152,7 +152,7 @@ fail_unreadable (ChunkStore *store, const char *file, GError **error)
   if (errno != ENOENT)
     return fail_errno (error, "chunk %s/%s", store->path, file);
   g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING,
-               "chunk %s/%s is missing; `gild verify` tells which images need it", store->path, file);
+               "chunk %s/%s is missing", store->path, file);
   return FALSE;
 }
 
@@ -168,6 +168,9 @@ read_chunk (ChunkStore *store, const ChunkId *id, const char *file, ChunkReadChe
     return fail_unreadable (store, file, error);
   if (frame_size > (gssize)FRAME_SIZE_MAX)
     return fail_damaged (store, file, "it is too long", error);
+  // A second frame would hide behind the checksum of the first.
+  if (ZSTD_findFrameCompressedSize (frame, (gsize)frame_size) != (gsize)frame_size)
+    return fail_damaged (store, file, "it is not one zstd frame", error);
   gsize n = ZSTD_decompressDCtx (thread_context (), buffer, *size, frame, (gsize)frame_size);
   if (ZSTD_isError (n))
     return fail_damaged (store, file, ZSTD_getErrorName (n), error);
@@ -207,7 +210,7 @@ int
 chunk_store_lock (ChunkStore *store, ChunkStoreLock mode, GError **error)
 {
   int operation = mode == CHUNK_STORE_LOCK_COLLECT ? LOCK_EX : LOCK_SH;
-  int fd = openat (store->fd, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  int fd = openat (store->fd, LOCK_FILE, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   int status = -1;
 
   if (fd >= 0)

@@ -49,7 +49,8 @@ gboolean chunk_store_read (ChunkStore *store, const ChunkId *id, ChunkReadCheck 
 /* Whether chunk ID, of whatever size, is what its name says; fails as chunk_store_read does.  */
 gboolean chunk_store_check (ChunkStore *store, const ChunkId *id, GError **error);
 
-/* Hold the store for writing (shared, any number at a time) or for collecting (exclusive); waits.
+/* Hold the store for adding to it, or for reading it as it is (shared, any number at a time), or for
+   collecting (exclusive); waits.
    The lock goes when the returned descriptor is closed.  -1 on error.  */
 typedef enum
 {

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "desktop-limits.h"
 #include "fail.h"
 #include "size.h"
 
@@ -13,8 +14,9 @@
 typedef enum
 {
   KEY_PATH,      // char *, absolute
-  KEY_SIZE,      // guint64, bytes; 0 is "auto"
-  KEY_COUNT,     // guint, from 1
+  KEY_SIZE,      // guint64, bytes
+  KEY_AUTO_SIZE, // the same, or "auto", which is 0
+  KEY_COUNT,     // guint
   KEY_VIRT_TYPE, // char *
 } KeyType;
 
@@ -25,21 +27,50 @@ static const struct
   KeyType type;
   gsize offset;
   const char *default_value;
+  guint64 min, max; // of sizes and counts
 } KEYS[] = {
   { "paths", "state", KEY_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
   { "paths", "run", KEY_PATH, offsetof (Config, run_dir), "/run/gild" },
-  { "nbd", "cache-size", KEY_SIZE, offsetof (Config, cache_size_bytes), "128MiB" },
-  { "desktop", "overlay", KEY_SIZE, offsetof (Config, overlay_bytes), "auto" },
-  { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB" },
+  { "nbd", "cache-size", KEY_SIZE, offsetof (Config, cache_size_bytes), "128MiB", MiB, TiB },
+  { "desktop", "overlay", KEY_AUTO_SIZE, offsetof (Config, overlay_bytes), "auto", DESKTOP_OVERLAY_MIN,
+    DESKTOP_SIZE_MAX },
+  { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
   { "desktop", "virt-type", KEY_VIRT_TYPE, offsetof (Config, virt_type), "auto" },
-  { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5" },
+  { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5", 1, 1000000 },
 };
+
+static gboolean
+read_size (gsize key, const char *text, guint64 *bytes, GError **error)
+{
+  guint64 value;
+
+  if (!size_parse (text, &value, error))
+    return FALSE;
+  if (value < KEYS[key].min || value > KEYS[key].max)
+    {
+      g_autofree char *min = size_format (KEYS[key].min), *max = size_format (KEYS[key].max);
+      return fail (error, "%s is out of range: write a size from %s to %s", text, min, max);
+    }
+  *bytes = value;
+  return TRUE;
+}
+
+static gboolean
+read_count (gsize key, const char *text, guint *count, GError **error)
+{
+  guint64 value;
+
+  if (!g_ascii_string_to_unsigned (text, 10, KEYS[key].min, KEYS[key].max, &value, NULL))
+    return fail (error, "'%s' is out of range: write a number from %u to %u", text,
+                 (guint)KEYS[key].min, (guint)KEYS[key].max);
+  *count = (guint)value;
+  return TRUE;
+}
 
 static gboolean
 set_value (Config *config, gsize key, const char *text, GError **error)
 {
   gpointer field = G_STRUCT_MEMBER_P (config, KEYS[key].offset);
-  guint64 number;
 
   switch (KEYS[key].type)
     {
@@ -49,17 +80,15 @@ set_value (Config *config, gsize key, const char *text, GError **error)
       g_free (*(char **)field);
       *(char **)field = g_strdup (text);
       return TRUE;
+    case KEY_AUTO_SIZE:
+      if (!g_str_equal (text, "auto"))
+        return read_size (key, text, field, error);
+      *(guint64 *)field = 0;
+      return TRUE;
     case KEY_SIZE:
-      if (g_str_equal (text, "auto"))
-        *(guint64 *)field = 0;
-      else if (!size_parse (text, field, error))
-        return FALSE;
-      return TRUE;
+      return read_size (key, text, field, error);
     case KEY_COUNT:
-      if (!g_ascii_string_to_unsigned (text, 10, 1, 1000000, &number, error))
-        return FALSE;
-      *(guint *)field = (guint)number;
-      return TRUE;
+      return read_count (key, text, field, error);
     case KEY_VIRT_TYPE:
       if (!g_str_equal (text, "kvm") && !g_str_equal (text, "qemu") && !g_str_equal (text, "auto"))
         return fail (error, "'%s' is not a virtualisation type: write kvm, qemu or auto", text);

@@ -162,7 +162,8 @@ check_vmdk (const DiskImageHeader *header, GError **error)
       = g_ascii_strdown ((const char *)header->start + offset * 512, (gssize)(size * 512));
   const char *parent = strstr (descriptor, "parentcid=");
   const char *type = strstr (descriptor, "createtype=\"");
-  if ((parent && !g_str_has_prefix (parent, "parentcid=ffffffff"))
+  const char *parent_name = strstr (descriptor, "parentfilenamehint"); // QEMU goes by this alone
+  if (parent_name || (parent && !g_str_has_prefix (parent, "parentcid=ffffffff"))
       || !type
       || (!g_str_has_prefix (type, "createtype=\"monolithicsparse\"")
           && !g_str_has_prefix (type, "createtype=\"streamoptimized\"")))

@@ -243,9 +243,9 @@ build_blockdev (JsonBuilder *builder, GPtrArray *chain, guint first, guint count
       json_builder_set_member_name (builder, "backing");
       build_blockdev (builder, chain, first + 1, count - 1);
     }
-  else if (g_str_equal (layer->format, "qcow2"))
+  else
     {
-      json_builder_set_member_name (builder, "backing");
+      json_builder_set_member_name (builder, "backing"); // whatever the file says there is
       json_builder_add_null_value (builder);
     }
   json_builder_end_object (builder);
@@ -268,9 +268,15 @@ disk_image_blockdev (GPtrArray *chain)
   return blockdev (chain, 0, chain->len);
 }
 
+static void
+assume_identity (gpointer identity)
+{
+  reader_identity_assume (identity);
+}
+
 /* QEMU reads what lies behind the end of a truncated image as zeros; its check does not.  */
 static gboolean
-check_layer (GPtrArray *chain, guint i, GError **error)
+check_layer (GPtrArray *chain, guint i, const ReaderIdentity *identity, GError **error)
 {
   const DiskImageLayer *layer = chain->pdata[i];
   g_autofree char *target = blockdev (chain, i, 1);
@@ -280,8 +286,8 @@ check_layer (GPtrArray *chain, guint i, GError **error)
 
   if (g_str_equal (layer->format, "raw"))
     return TRUE;
-  if (!g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &said,
-                     &status, error))
+  if (!g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, assume_identity,
+                     (gpointer)identity, NULL, &said, &status, error))
     return FALSE;
   int code = WIFEXITED (status) ? WEXITSTATUS (status) : -1;
   if (code == 0 || code == CHECK_LEAKS || code == CHECK_NONE)
@@ -296,7 +302,7 @@ check_layer (GPtrArray *chain, guint i, GError **error)
 
 GPtrArray *
 disk_image_chain (const char *path, const char *format, const char *const *backing_dirs,
-                  GError **error)
+                  const ReaderIdentity *identity, GError **error)
 {
   const char *chosen = choose_format (path, format, error);
   g_autofree char *real = chosen ? realpath (path, NULL) : NULL;
@@ -308,7 +314,9 @@ disk_image_chain (const char *path, const char *format, const char *const *backi
         fail_errno (error, "%s", path);
       return NULL;
     }
-  g_ptr_array_add (directories, g_path_get_dirname (real));
+  g_autofree char *own = g_path_get_dirname (real);
+  if (!g_str_equal (own, "/")) // which would let every file be a backing file
+    g_ptr_array_add (directories, g_strdup (own));
   for (gsize i = 0; backing_dirs && backing_dirs[i]; i++)
     g_ptr_array_add (directories, g_strdup (backing_dirs[i]));
   g_ptr_array_add (directories, NULL);
@@ -316,7 +324,7 @@ disk_image_chain (const char *path, const char *format, const char *const *backi
   g_autoptr (GPtrArray) chain
       = follow_chain (real, chosen, (const char *const *)directories->pdata, error);
   for (guint i = 0; chain && i < chain->len; i++)
-    if (!check_layer (chain, i, error))
+    if (!check_layer (chain, i, identity, error))
       return NULL;
   return g_steal_pointer (&chain);
 }

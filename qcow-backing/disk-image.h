@@ -8,6 +8,8 @@
 
 #include <glib.h>
 
+#include "reader-identity.h"
+
 typedef struct
 {
   char *path;         // absolute, without symbolic links
@@ -18,9 +20,9 @@ typedef struct
    FORMAT is "qcow2", "raw", "vmdk", "vhdx", "vdi" or "vpc"; NULL goes by PATH's suffix.  A layer's backing
    file must lie in the directory of PATH or of BACKING_DIRS (NULL-terminated, or NULL).  Refuses a
    header of another format, external data files, protocols, encryption, loops, and damage that qemu-img
-   check finds.  */
+   check, run as IDENTITY, finds.  */
 GPtrArray *disk_image_chain (const char *path, const char *format, const char *const *backing_dirs,
-                             GError **error);
+                             const ReaderIdentity *identity, GError **error);
 
 /* What to give QEMU to open CHAIN read-only: "json:{…}".  Owned by the caller.  */
 char *disk_image_blockdev (GPtrArray *chain);

@@ -9,34 +9,26 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fail.h"
 #include "nbd-child.h"
 #include "overlay.h"
+#include "site.h"
 
-/* nbdkit for CONFIG's store, as the store's owner where root runs it.  */
+/* nbdkit for CONFIG's store.  */
 static NbdChild *
 start_server (const Config *config, GError **error)
 {
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_autofree char *state = g_strconcat ("state=", config->state_dir, NULL);
-  g_autofree char *store = config_state_path (config, "store.castr", NULL);
   const char *plugin = g_getenv ("GILD_NBDKIT_PLUGIN");
-  struct stat status;
+  const char *argv[] = { NBDKIT_PROGRAM, "--foreground", "--readonly", "--exit-with-parent",
+                         plugin ? plugin : NBDKIT_PLUGIN, state, NULL };
+  ReaderIdentity identity;
 
-  g_strv_builder_add_many (builder, NBDKIT_PROGRAM, "--foreground", "--readonly",
-                           "--exit-with-parent", NULL);
-  if (geteuid () == 0 && stat (store, &status) == 0)
-    {
-      g_autofree char *user = g_strdup_printf ("--user=%u", status.st_uid);
-      g_autofree char *group = g_strdup_printf ("--group=%u", status.st_gid);
-      g_strv_builder_add_many (builder, user, group, NULL);
-    }
-  g_strv_builder_add_many (builder, plugin ? plugin : NBDKIT_PLUGIN, state, NULL);
-  g_auto (GStrv) argv = g_strv_builder_end (builder);
-  return nbd_child_start (argv, error);
+  if (!site_reader_identity (config, &identity, error))
+    return NULL;
+  return nbd_child_start ((char **)argv, &identity, error);
 }
 
 /* Run qemu-img convert from URI to PATH; its progress, where somebody looks, on stderr.  */

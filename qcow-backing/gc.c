@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Collecting: versions that nobody needs go, and the chunks that only they had.
 //
-// The store's lock keeps publishers out for all of it.  The pins' lock is held only while versions are
-// chosen and removed, so that starting a desktop never waits for the sweep.  A version goes record
-// first: what has no record does not exist.
+// The store's lock keeps publishers out for all of it.  Versions are chosen, and the indexes of those that stay
+// are read, before the pins' lock is taken: starting a desktop waits only while records are unlinked.
+// A version goes record first: what has no record does not exist.
 
 #include "gc.h"
 
@@ -17,6 +17,18 @@
 #include "fail.h"
 #include "image-name.h"
 #include "pins.h"
+#include "record-file.h"
+
+/* A version's files, in the order in which they go.  */
+static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx" };
+
+/* A version that is to go.  Its index is locked, so that nobody opens it any more.  */
+typedef struct
+{
+  char *image, *name; // name: IMAGE@VERSION
+  guint version;
+  int index_fd; // -1 where there is no index, or nothing to be removed
+} Doomed;
 
 typedef struct
 {
@@ -26,21 +38,42 @@ typedef struct
   GcResult *result;
   GHashTable *pins;    // IMAGE@VERSION
   GHashTable *needed;  // ChunkId *, owned
-  GPtrArray *doomed;   // IMAGE@VERSION
+  GPtrArray *doomed;   // Doomed *, owned
   GPtrArray *unneeded; // ChunkId *, owned
 } Gc;
 
-/* Whether somebody has the index of IMAGE@VERSION open.  */
-static gboolean
-is_being_read (const ImageLibrary *library, const char *image, guint version)
+static void
+doomed_free (gpointer data)
+{
+  Doomed *doomed = data;
+
+  if (doomed->index_fd >= 0)
+    close (doomed->index_fd);
+  g_free (doomed->image);
+  g_free (doomed->name);
+  g_free (doomed);
+}
+
+/* IMAGE@VERSION with its index locked; NULL if somebody has it open.  */
+static Doomed *
+doom (const ImageLibrary *library, const char *image, guint version, gboolean dry_run)
 {
   g_autofree char *path = image_library_version_path (library, image, version, ".caibx");
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  gboolean locked = fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 
-  if (fd >= 0)
-    close (fd);
-  return locked;
+  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0)
+    {
+      close (fd);
+      return NULL;
+    }
+  if (fd >= 0 && dry_run)
+    {
+      close (fd);
+      fd = -1;
+    }
+  Doomed *doomed = g_new (Doomed, 1);
+  *doomed = (Doomed){ g_strdup (image), g_strdup_printf ("%s@%u", image, version), version, fd };
+  return doomed;
 }
 
 static void
@@ -88,10 +121,11 @@ choose_versions (Gc *gc, const char *image, GError **error)
       guint version = g_array_index (versions, guint, i);
       g_autofree char *name = g_strdup_printf ("%s@%u", image, version);
       g_autofree char *named = channels ? channel_record_names_of (channels, version) : g_strdup ("");
-      gboolean is_new = versions->len - i <= gc->options->keep;
-      if (!is_new && !*named && !g_hash_table_contains (gc->pins, name)
-          && !is_being_read (gc->library, image, version))
-        g_ptr_array_add (gc->doomed, g_steal_pointer (&name));
+      gboolean is_needed = versions->len - i <= gc->options->keep || *named
+                           || g_hash_table_contains (gc->pins, name);
+      Doomed *doomed = is_needed ? NULL : doom (gc->library, image, version, gc->options->dry_run);
+      if (doomed)
+        g_ptr_array_add (gc->doomed, doomed);
       else if (!keep_version (gc, image, version, error))
         return FALSE;
     }
@@ -99,52 +133,63 @@ choose_versions (Gc *gc, const char *image, GError **error)
 }
 
 static gboolean
-remove_version (Gc *gc, const char *name, GError **error)
+choose_all (Gc *gc, const Config *config, GError **error)
 {
-  static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx" }; // in this order
-  g_autofree char *image = NULL;
-  guint version;
+  g_autoptr (GPtrArray) images = image_library_images (gc->library, error);
 
-  if (!image_ref_parse (name, &image, &version, error))
-    return FALSE;
+  gc->pins = images ? pins_load (config, error) : NULL;
+  for (guint i = 0; gc->pins && i < images->len; i++)
+    if (!choose_versions (gc, images->pdata[i], error))
+      return FALSE;
+  return gc->pins != NULL;
+}
+
+static gboolean
+remove_version (Gc *gc, const Doomed *doomed, GError **error)
+{
   for (gsize i = 0; i < G_N_ELEMENTS (SUFFIXES); i++)
     {
-      g_autofree char *path = image_library_version_path (gc->library, image, version, SUFFIXES[i]);
+      g_autofree char *path
+          = image_library_version_path (gc->library, doomed->image, doomed->version, SUFFIXES[i]);
       if (unlink (path) < 0 && errno != ENOENT)
         return fail_errno (error, "remove %s", path);
     }
   return TRUE;
 }
 
+/* Remove the doomed, but those that were pinned since they were chosen: PINS is newer than gc->pins.  */
 static gboolean
-choose_and_remove_versions (Gc *gc, GError **error)
+remove_unpinned (Gc *gc, GHashTable *pins, GError **error)
 {
-  g_autoptr (GPtrArray) images = image_library_images (gc->library, error);
-
-  for (guint i = 0; images && i < images->len; i++)
-    if (!choose_versions (gc, images->pdata[i], error))
-      return FALSE;
-  for (guint i = 0; images && i < gc->doomed->len; i++)
-    if (!gc->options->dry_run && !remove_version (gc, gc->doomed->pdata[i], error))
-      return FALSE;
-  return images != NULL;
+  for (guint i = 0; i < gc->doomed->len; i++)
+    {
+      const Doomed *doomed = gc->doomed->pdata[i];
+      if (g_hash_table_contains (pins, doomed->name))
+        {
+          if (doomed->index_fd >= 0)
+            flock (doomed->index_fd, LOCK_UN);
+          if (!keep_version (gc, doomed->image, doomed->version, error))
+            return FALSE;
+          continue;
+        }
+      if (!gc->options->dry_run && !remove_version (gc, doomed, error))
+        return FALSE;
+      g_ptr_array_add (gc->result->versions, g_strdup (doomed->name));
+    }
+  return TRUE;
 }
 
-/* The same under the pins' lock, where desktops can run at all.  */
+/* Under the pins' lock, where desktops can run at all.  */
 static gboolean
-collect_versions (Gc *gc, const Config *config, GError **error)
+remove_versions (Gc *gc, const Config *config, GError **error)
 {
   g_autofree char *desktops = config_run_path (config, "desktops", NULL);
   int lock = -1;
 
-  if (g_file_test (desktops, G_FILE_TEST_IS_DIR))
-    {
-      lock = pins_lock (config, error);
-      if (lock < 0)
-        return FALSE;
-    }
-  gc->pins = pins_load (config, error);
-  gboolean ok = gc->pins && choose_and_remove_versions (gc, error);
+  if (g_file_test (desktops, G_FILE_TEST_IS_DIR) && (lock = pins_lock (config, error)) < 0)
+    return FALSE;
+  g_autoptr (GHashTable) pins = pins_load (config, error);
+  gboolean ok = pins && remove_unpinned (gc, pins, error);
   if (lock >= 0)
     close (lock);
   return ok;
@@ -155,8 +200,6 @@ collect_versions (Gc *gc, const Config *config, GError **error)
 static gboolean
 is_litter (const char *directory, const char *name)
 {
-  static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx" };
-
   for (gsize i = 0; i < G_N_ELEMENTS (SUFFIXES); i++)
     {
       const char *suffix = strstr (name, SUFFIXES[i]);
@@ -187,6 +230,40 @@ remove_litter (const ImageLibrary *library, const char *image)
         if (unlink (file) < 0)
           g_message ("remove %s: %s", file, g_strerror (errno));
       }
+}
+
+/* Write the texts beside IMAGE's signed records anew where a crash left them behind.  */
+static void
+mend_records (const ImageLibrary *library, const char *image)
+{
+  const PublicKey *key = image_library_public_key (library);
+  g_autofree char *channels = image_library_path (library, image, "channels.json");
+  g_autoptr (GArray) versions = image_library_versions (library, image, NULL);
+
+  for (guint i = 0; versions && i < versions->len; i++)
+    {
+      g_autofree char *path = image_library_version_path (
+          library, image, g_array_index (versions, guint, i), ".json");
+      record_file_mend (path, key, NULL); // verify says what is wrong with the signed ones
+    }
+  record_file_mend (channels, key, NULL);
+}
+
+/* Remove the directory of IMAGE if no version was ever made in it, and the department's if it was the last.  */
+static void
+remove_if_empty (const ImageLibrary *library, const char *image)
+{
+  g_autofree char *path = image_library_path (library, image, NULL);
+  g_autofree char *lock = image_library_path (library, image, IMAGE_LOCK);
+  g_autofree char *channels = image_library_path (library, image, "channels.json.sig");
+  g_autofree char *department = g_path_get_dirname (path);
+  g_autoptr (GArray) versions = image_library_versions (library, image, NULL);
+
+  if (!versions || versions->len > 0 || g_file_test (channels, G_FILE_TEST_EXISTS))
+    return;
+  unlink (lock);
+  if (rmdir (path) == 0)
+    rmdir (department);
 }
 
 static gboolean
@@ -228,7 +305,11 @@ sweep_litter (Gc *gc, GError **error)
     return TRUE;
   images = image_library_images (gc->library, error);
   for (guint i = 0; images && i < images->len; i++)
-    remove_litter (gc->library, images->pdata[i]);
+    {
+      remove_litter (gc->library, images->pdata[i]);
+      mend_records (gc->library, images->pdata[i]);
+      remove_if_empty (gc->library, images->pdata[i]);
+    }
   return images && chunk_staging_sweep (image_library_store (gc->library), &staged, error);
 }
 
@@ -243,12 +324,13 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   if (lock < 0)
     return FALSE;
   gc.needed = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
-  gc.doomed = result->versions;
+  gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_ptr_array_new_with_free_func (g_free);
-  gboolean ok = collect_versions (&gc, config, error) && sweep_litter (&gc, error)
-                && sweep_chunks (&gc, error);
+  gboolean ok = choose_all (&gc, config, error) && remove_versions (&gc, config, error)
+                && sweep_litter (&gc, error) && sweep_chunks (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
   g_hash_table_unref (gc.needed);
+  g_ptr_array_unref (gc.doomed);
   g_ptr_array_unref (gc.unneeded);
   close (lock);
   return ok;

@@ -51,6 +51,9 @@ ChannelRecord *image_library_load_channels (const ImageLibrary *library, const c
 gboolean image_library_resolve (const ImageLibrary *library, const char *image,
                                 const char *channel, guint *version, GError **error);
 
+/* Whoever makes a version of an image locks this file in its directory.  */
+#define IMAGE_LOCK ".lock"
+
 /* STATE/images/IMAGE/NAME, owned by the caller; NAME may be NULL.  */
 char *image_library_path (const ImageLibrary *library, const char *image, const char *name);
 char *image_library_version_path (const ImageLibrary *library, const char *image, guint version,

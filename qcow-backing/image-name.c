@@ -76,10 +76,20 @@ channel_name_check (const char *text, GError **error)
 gboolean
 desktop_name_check (const char *text, GError **error)
 {
+  if (g_str_has_suffix (text, ".json"))
+    return fail (error, "'%.200s' cannot name a desktop: it ends in .json, as its pin's file would", text);
   if (is_word (text, strlen (text), DESKTOP_FIRST, DESKTOP_REST, 63))
     return TRUE;
   return fail (error,
                "'%.200s' cannot name a desktop: write up to 63 letters, digits, '.', '_' and '-', a "
                "letter or digit first",
                text);
+}
+
+gboolean
+disk_target_check (const char *text, GError **error)
+{
+  if (is_word (text, strlen (text), G_CSET_a_2_z, LOWER_FIRST, 15))
+    return TRUE;
+  return fail (error, "'%.50s' is not a disk's target: write it as in <target dev='vda'/>", text);
 }

@@ -20,5 +20,8 @@ gboolean version_parse (const char *text, guint *version, GError **error);
 gboolean channel_name_check (const char *text, GError **error);
 
 /* Whether TEXT can name a desktop, which is a libvirt domain, a directory and a host name:
-   [A-Za-z0-9][A-Za-z0-9._-]{0,62}.  */
+   [A-Za-z0-9][A-Za-z0-9._-]{0,62}, not ending in ".json" as its pin does.  */
 gboolean desktop_name_check (const char *text, GError **error);
+
+/* Whether TEXT can be a disk's target, as in <target dev='vda'/>: [a-z][a-z0-9]{0,14}.  */
+gboolean disk_target_check (const char *text, GError **error);

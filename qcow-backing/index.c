@@ -138,10 +138,16 @@ map_file (Index *index, const char *path, GError **error)
   struct stat status;
 
   index->fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (index->fd < 0 || flock (index->fd, LOCK_SH) < 0 || fstat (index->fd, &status) < 0)
+  if (index->fd < 0)
     return fail_errno (error, "index %s", path);
-  if (status.st_nlink == 0)
-    return fail_code (error, G_IO_ERROR_NOT_FOUND, "index %s: it was just collected", path);
+  // Only gc locks one against readers: waiting for it would be waiting for the file to go.
+  gboolean locked = flock (index->fd, LOCK_SH | LOCK_NB) == 0;
+  if (!locked && errno != EWOULDBLOCK)
+    return fail_errno (error, "lock index %s", path);
+  if (fstat (index->fd, &status) < 0)
+    return fail_errno (error, "index %s", path);
+  if (!locked || status.st_nlink == 0)
+    return fail_code (error, G_IO_ERROR_NOT_FOUND, "index %s: gc is removing it", path);
   if (!S_ISREG (status.st_mode) || status.st_size == 0)
     return fail (error, "index %s: it is empty or no file", path);
   gpointer data = mmap (NULL, (gsize)status.st_size, PROT_READ, MAP_SHARED, index->fd, 0);

@@ -9,7 +9,8 @@
 
 #define NESTING_MAX 16
 
-/* Whether brackets in TEXT nest at most NESTING_MAX deep: the parser recurses.  */
+/* Whether brackets in TEXT nest at most NESTING_MAX deep, since the parser recurses, and nothing hides
+   any from this count.  */
 static gboolean
 is_shallow (const char *text, gsize size)
 {
@@ -23,6 +24,8 @@ is_shallow (const char *text, gsize size)
         i++;
       else if (c == '"')
         in_string = !in_string;
+      else if (!in_string && c && strchr ("/'#", c))
+        return FALSE; // the parser takes comments and other quotes for JSON
       else if (!in_string && (c == '{' || c == '['))
         depth++;
       else if (!in_string && (c == '}' || c == ']') && depth > 0)

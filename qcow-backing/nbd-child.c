@@ -38,9 +38,11 @@ listen_at (const char *path, GError **error)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  gboolean fits = g_strlcpy (address.sun_path, path, sizeof address.sun_path) < sizeof address.sun_path;
 
-  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  if (fd < 0 || bind (fd, (struct sockaddr *)&address, sizeof address) < 0
+  if (!fits)
+    errno = ENAMETOOLONG; // a long TMPDIR
+  if (!fits || fd < 0 || bind (fd, (struct sockaddr *)&address, sizeof address) < 0
       || listen (fd, BACKLOG) < 0)
     {
       fail_errno (error, "listen at %s", path);
@@ -69,7 +71,7 @@ make_environment (char **listen_pid)
 /* In the child, where only what is safe in a signal handler may be called.  */
 G_NORETURN static void
 become_server (char **argv, char **environment, char *listen_pid, int socket_fd, int said_fd,
-               pid_t parent)
+               const ReaderIdentity *identity, pid_t parent)
 {
   char digits[] = PID_DIGITS;
   gsize first = strlen (PID_DIGITS);
@@ -77,7 +79,9 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
   for (pid_t pid = getpid (); pid > 0; pid /= 10)
     digits[--first] = (char)('0' + pid % 10);
   memcpy (listen_pid, digits + first, sizeof digits - first);
-  prctl (PR_SET_PDEATHSIG, SIGTERM);
+  setpgid (0, 0); // Ctrl-C is for the parent to deal with
+  reader_identity_assume (identity);
+  prctl (PR_SET_PDEATHSIG, SIGTERM); // after the change of identity, which clears it
   if (getppid () != parent)
     _exit (127); // the parent died before it could have told us
   if (socket_fd == LISTEN_FD)
@@ -91,13 +95,18 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
 }
 
 NbdChild *
-nbd_child_start (char **argv, GError **error)
+nbd_child_start (char **argv, const ReaderIdentity *identity, GError **error)
 {
   g_autoptr (NbdChild) child = g_new0 (NbdChild, 1);
   char *listen_pid = NULL;
   g_auto (GStrv) environment = make_environment (&listen_pid);
 
   child->said_fd = memfd_create ("nbd-child", MFD_CLOEXEC);
+  if (child->said_fd < 0)
+    {
+      fail_errno (error, "start %s", argv[0]);
+      return NULL;
+    }
   child->directory = g_dir_make_tmp ("gild-XXXXXX", error);
   if (!child->directory)
     return NULL;
@@ -111,7 +120,7 @@ nbd_child_start (char **argv, GError **error)
   pid_t parent = getpid ();
   child->pid = fork ();
   if (child->pid == 0)
-    become_server (argv, environment, listen_pid, socket_fd, child->said_fd, parent);
+    become_server (argv, environment, listen_pid, socket_fd, child->said_fd, identity, parent);
   close (socket_fd);
   if (child->pid < 0)
     {

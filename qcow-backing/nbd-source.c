@@ -41,7 +41,7 @@ connect_once (NbdChild *server, const char *path, GError **error)
 }
 
 NbdSource *
-nbd_source_open (GPtrArray *chain, guint connections, GError **error)
+nbd_source_open (GPtrArray *chain, guint connections, const ReaderIdentity *identity, GError **error)
 {
   g_autoptr (NbdSource) source = g_new0 (NbdSource, 1);
   const DiskImageLayer *top = chain->pdata[0];
@@ -50,7 +50,7 @@ nbd_source_open (GPtrArray *chain, guint connections, GError **error)
   const char *argv[] = { QEMU_NBD, "--read-only", shared, blockdev, NULL };
 
   source->connections = g_ptr_array_new_with_free_func (close_connection);
-  source->server = nbd_child_start ((char **)argv, error);
+  source->server = nbd_child_start ((char **)argv, identity, error);
   if (!source->server)
     return NULL;
   for (guint i = 0; i < connections; i++)

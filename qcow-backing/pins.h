@@ -2,11 +2,26 @@
 // The pins: RUN/desktops/NAME.json, what each running desktop booted, which gc must leave.
 #pragma once
 
+#include <json-glib/json-glib.h>
+
 #include "config.h"
 
 /* prepare and gc hold this lock while they decide, so that a version is never collected between being
    chosen and being pinned.  Closing the descriptor unlocks; -1 on error.  */
 int pins_lock (const Config *config, GError **error);
+
+/* A pin, as its file or gildd's answer has it.  */
+typedef struct
+{
+  char *name;        // of the desktop
+  GPtrArray *images; // of char *: "IMAGE@VERSION", one for each disk
+} Pin;
+Pin *pin_read (JsonNode *node, GError **error);
+void pin_free (Pin *pin);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pin, pin_free)
+
+#define PIN_FORMAT "gild-pin-1"
+#define PINS_MAX   1000 // desktops on one host
 
 /* "IMAGE@VERSION" of all pins, as a set of owned strings; empty where nothing ever ran.  A pin that
    cannot be read is an error, since nobody knows what it holds.  */

@@ -18,8 +18,6 @@
 #include "ingest.h"
 #include "record-file.h"
 
-#define IMAGE_LOCK ".lock"
-
 gboolean
 publish_check (const PublishOptions *options, GError **error)
 {

@@ -141,8 +141,24 @@ record_file_is_consistent (const char *path, const PublicKey *key, GError **erro
     return FALSE;
   g_autofree char *plain = read_bounded (path, RECORD_SIZE_MAX, &plain_size, error);
   if (!plain)
-    return FALSE;
+    {
+      g_prefix_error (error, "`gild gc` writes it anew: ");
+      return FALSE;
+    }
   if (size != plain_size || memcmp (text, plain, size) != 0)
-    return fail (error, "%s: it differs from the text that was signed, in %s.sig", path, path);
+    return fail (error, "%s: it differs from the text that was signed, in %s.sig; `gild gc` writes it anew",
+                 path, path);
   return TRUE;
+}
+
+gboolean
+record_file_mend (const char *path, const PublicKey *key, GError **error)
+{
+  gsize size;
+  g_autofree char *text = NULL;
+
+  if (record_file_is_consistent (path, key, NULL))
+    return TRUE;
+  text = record_file_read (path, key, &size, error);
+  return text && file_write_durably (path, text, size, 0640, error);
 }

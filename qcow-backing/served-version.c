@@ -158,40 +158,72 @@ load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError
                            buffer, size, error);
 }
 
+/* Say where what ERROR tells of stopped a read.  */
+static gboolean
+fail_at_chunk (const ServedVersion *version, gsize i, GError **error)
+{
+  g_prefix_error (error, "%s: cannot read at offset %" G_GUINT64_FORMAT
+                    " (`gild verify` tells all that is wrong): ", version->ref,
+                  (guint64)i * CHUNK_SIZE);
+  return FALSE;
+}
+
 /* Chunk I, which is not zero, until chunk_cache_release.  */
 static const guint8 *
 get_chunk (ServedVersion *version, gsize i, GError **error)
 {
   const Index *index = version->image->index;
-  const guint8 *bytes
-      = chunk_cache_get (version->versions->cache, index_chunk_id (index, i),
-                         index_chunk_size (index, i), load_chunk, version, error);
+
+  return chunk_cache_get (version->versions->cache, index_chunk_id (index, i),
+                          index_chunk_size (index, i), load_chunk, version, error);
+}
+
+/* All of chunk I into BUFFER.  What is not in the cache does not come into it: who reads a whole chunk has
+   it, and reading a disk from end to end would drive out what others read in pieces.  */
+static gboolean
+read_whole_chunk (ServedVersion *version, gsize i, guint8 *buffer, GError **error)
+{
+  const ChunkId *id = index_chunk_id (version->image->index, i);
+  gsize size = index_chunk_size (version->image->index, i);
+  const guint8 *bytes = chunk_cache_peek (version->versions->cache, id);
 
   if (!bytes)
-    g_prefix_error (error, "%s: cannot read at offset %" G_GUINT64_FORMAT ": ", version->ref,
-                    (guint64)i * CHUNK_SIZE);
-  return bytes;
+    return load_chunk (id, buffer, size, version, error);
+  memcpy (buffer, bytes, size);
+  chunk_cache_release (version->versions->cache, bytes);
+  return TRUE;
+}
+
+static gboolean
+read_part_of_chunk (ServedVersion *version, gsize i, gsize from, gsize count, guint8 *buffer,
+                    GError **error)
+{
+  const guint8 *bytes = get_chunk (version, i, error);
+
+  if (!bytes)
+    return FALSE;
+  memcpy (buffer, bytes + from, count);
+  chunk_cache_release (version->versions->cache, bytes);
+  return TRUE;
 }
 
 gboolean
 served_version_read (ServedVersion *version, guint64 offset, gsize count, guint8 *buffer,
                      GError **error)
 {
+  const Index *index = version->image->index;
+
   for (gsize done = 0, part; done < count; done += part)
     {
       gsize i = (offset + done) / CHUNK_SIZE, from = (offset + done) % CHUNK_SIZE;
+      gsize size = index_chunk_size (index, i);
 
-      part = MIN (count - done, CHUNK_SIZE - from);
-      if (index_chunk_is_zero (version->image->index, i))
-        {
-          memset (buffer + done, 0, part);
-          continue;
-        }
-      const guint8 *bytes = get_chunk (version, i, error);
-      if (!bytes)
-        return FALSE;
-      memcpy (buffer + done, bytes + from, part);
-      chunk_cache_release (version->versions->cache, bytes);
+      part = MIN (count - done, size - from);
+      if (index_chunk_is_zero (index, i))
+        memset (buffer + done, 0, part);
+      else if (part == size ? !read_whole_chunk (version, i, buffer + done, error)
+                            : !read_part_of_chunk (version, i, from, part, buffer + done, error))
+        return fail_at_chunk (version, i, error);
     }
   return TRUE;
 }
@@ -205,7 +237,7 @@ served_version_prefetch (ServedVersion *version, guint64 offset, guint64 count, 
         continue;
       const guint8 *bytes = get_chunk (version, i, error);
       if (!bytes)
-        return FALSE;
+        return fail_at_chunk (version, i, error);
       chunk_cache_release (version->versions->cache, bytes);
     }
   return TRUE;

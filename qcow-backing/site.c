@@ -213,19 +213,33 @@ site_load_signing_key (const Config *config, GError **error)
 }
 
 gboolean
-site_become_store_owner (const Config *config, GError **error)
+site_reader_identity (const Config *config, ReaderIdentity *identity, GError **error)
 {
   g_autofree char *path = config_state_path (config, "store.castr", NULL);
   struct stat status;
 
+  *identity = (ReaderIdentity){ 0 };
   if (geteuid () != 0)
     return TRUE;
-  if (lstat (path, &status) < 0)
+  if (stat (path, &status) < 0)
     return errno == ENOENT ? fail_no_site (config, error) : fail_errno (error, "%s", path);
-  if (status.st_uid == 0)
-    return TRUE;
-  if (setgroups (0, NULL) < 0 || setresgid (status.st_gid, status.st_gid, status.st_gid) < 0
-      || setresuid (status.st_uid, status.st_uid, status.st_uid) < 0)
-    return fail_errno (error, "become the owner of %s", path);
+  if (status.st_uid == 0 && getpwnam (SERVICE_USER))
+    return fail (error, "%s belongs to root, and must to the user that serves it: chown -R %s:%s %s",
+                 path, SERVICE_USER, SERVICE_USER, path);
+  *identity = (ReaderIdentity){ status.st_uid != 0, status.st_uid, status.st_gid };
+  return TRUE;
+}
+
+gboolean
+site_become_store_owner (const Config *config, GError **error)
+{
+  ReaderIdentity owner;
+
+  if (!site_reader_identity (config, &owner, error))
+    return FALSE;
+  if (owner.is_needed
+      && (setgroups (0, NULL) < 0 || setresgid (owner.gid, owner.gid, owner.gid) < 0
+          || setresuid (owner.uid, owner.uid, owner.uid) < 0))
+    return fail_errno (error, "become the owner of %s/store.castr", config->state_dir);
   return TRUE;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config.h"
+#include "reader-identity.h"
 #include "signature.h"
 
 typedef struct
@@ -25,6 +26,9 @@ PublicKey *site_load_public_key (const Config *config, GError **error);
 
 /* The signing key.  Fails with a sentence for a host that is no publisher.  */
 SigningKey *site_load_signing_key (const Config *config, GError **error);
+
+/* Who shall read image files for CONFIG's store.  */
+gboolean site_reader_identity (const Config *config, ReaderIdentity *identity, GError **error);
 
 /* If root: become the owner of the store for good, so that what is written is the store's and what
    goes wrong is not root's.  Everybody else stays who they are.  */

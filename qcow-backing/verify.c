@@ -6,6 +6,8 @@
 
 #include "verify.h"
 
+#include <unistd.h>
+
 #include "fail.h"
 #include "record-file.h"
 
@@ -223,7 +225,10 @@ verify_run (ImageLibrary *library, const char *image, guint version, const Progr
   verify.chunks = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, g_free);
   verify.users = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&verify.lock);
-  gboolean ok = collect (&verify, image, version, error) && check_chunks (&verify, error);
+  int lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error); // no gc
+  gboolean ok = lock >= 0 && collect (&verify, image, version, error) && check_chunks (&verify, error);
+  if (lock >= 0)
+    close (lock);
   g_ptr_array_sort (result->problems, compare_sentences);
   g_hash_table_unref (verify.chunks);
   g_ptr_array_unref (verify.users);

@@ -87,13 +87,13 @@ diag_file ()
 ok ()
 {
     tap_count=$((tap_count + 1))
-    echo "ok $tap_count - $1"
+    echo "ok $tap_count - ${1//[$'\n'#]/ }"
 }
 
 not_ok ()
 {
     tap_count=$((tap_count + 1)) tap_failed=$((tap_failed + 1))
-    echo "not ok $tap_count - $1"
+    echo "not ok $tap_count - ${1//[$'\n'#]/ }"
 }
 
 # is DESCRIPTION GOT WANTED
@@ -132,11 +132,14 @@ unlike ()
     fi
 }
 
-# run COMMAND…: its output to $tmp/stdout and $tmp/stderr, its exit status to $status.
+# run COMMAND…: its output to $tmp/stdout and $tmp/stderr, its exit status to $status; 124 if a program takes
+# longer than two minutes.
 run ()
 {
+    local bound=()
+    [ "$(type -t "$1")" != file ] || bound=(timeout --foreground 120)
     status=0
-    "$@" >"$tmp/stdout" 2>"$tmp/stderr" </dev/null || status=$?
+    "${bound[@]}" "$@" >"$tmp/stdout" 2>"$tmp/stderr" </dev/null || status=$?
 }
 
 # run_ok DESCRIPTION COMMAND…: it exits 0.

@@ -91,3 +91,10 @@ domain_xml_text (const xmlNode *node)
 
   return text ? text : g_strdup ("");
 }
+
+void
+domain_xml_remove (xmlNode *node)
+{
+  xmlUnlinkNode (node);
+  xmlFreeNode (node);
+}

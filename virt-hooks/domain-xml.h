@@ -31,3 +31,6 @@ char *domain_xml_attribute (const xmlNode *node, const char *name);
 
 /* The text in NODE, owned by the caller; "" where NODE is NULL.  */
 char *domain_xml_text (const xmlNode *node);
+
+/* Take NODE out of its document and free it.  */
+void domain_xml_remove (xmlNode *node);

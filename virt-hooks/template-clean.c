@@ -8,15 +8,6 @@
 #include "domain-xml.h"
 
 static void
-remove_node (xmlNode *node)
-{
-  if (!node)
-    return;
-  xmlUnlinkNode (node);
-  xmlFreeNode (node);
-}
-
-static void
 remove_attribute (xmlNode *node, const char *name)
 {
   if (node)
@@ -51,7 +42,7 @@ clean_alias (xmlNode *alias)
   g_autofree char *name = domain_xml_attribute (alias, "name");
 
   if (!name || !g_str_has_prefix (name, "ua-"))
-    remove_node (alias);
+    domain_xml_remove (alias);
 }
 
 static void
@@ -64,8 +55,8 @@ static void
 clean_disk (xmlNode *disk)
 {
   remove_attribute (domain_xml_child (disk, "source"), "index");
-  clean_each (disk, "backingStore", remove_node);
-  clean_each (disk, "mirror", remove_node);
+  clean_each (disk, "backingStore", domain_xml_remove);
+  clean_each (disk, "mirror", domain_xml_remove);
 }
 
 static void
@@ -73,7 +64,7 @@ clean_interface (xmlNode *interface)
 {
   xmlNode *source = domain_xml_child (interface, "source");
 
-  clean_each (interface, "target", remove_node);
+  clean_each (interface, "target", domain_xml_remove);
   remove_attribute (source, "portid");
   if (attribute_is (interface, "type", "network"))
     remove_attribute (source, "bridge");
@@ -84,7 +75,7 @@ clean_terminal (xmlNode *device)
 {
   remove_attribute (device, "tty");
   if (attribute_is (device, "type", "pty"))
-    clean_each (device, "source", remove_node);
+    clean_each (device, "source", domain_xml_remove);
   remove_attribute (domain_xml_child (device, "target"), "state");
 }
 
@@ -110,7 +101,7 @@ static void
 clean_label (xmlNode *label)
 {
   if (attribute_is (label, "type", "dynamic") && !domain_xml_child (label, "baselabel"))
-    remove_node (label);
+    domain_xml_remove (label);
 }
 
 /* What only the XML of a running domain has.  */
@@ -140,7 +131,7 @@ clean_channel (xmlNode *channel)
   g_autofree char *path = domain_xml_attribute (source, "path");
 
   if (path && strstr (path, "/channel/target/"))
-    remove_node (source);
+    domain_xml_remove (source);
 }
 
 /* The path goes, so that libvirt chooses one for the new domain; the template for it stays.  */
@@ -150,7 +141,7 @@ clean_nvram (xmlNode *nvram)
   if (xmlHasProp (nvram, (const xmlChar *)"template"))
     xmlNodeSetContent (nvram, NULL);
   else
-    remove_node (nvram);
+    domain_xml_remove (nvram);
 }
 
 static void

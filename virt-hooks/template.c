@@ -79,18 +79,38 @@ set_identity (xmlNode *domain, const TemplateValues *values)
   set_text (ensure_child (domain, "uuid", name), uuid);
 }
 
-/* The modes that take all that host or emulator have go with one type of virtualisation each; any
-   other mode is the administrator's choice.  */
+/* Remove the child NAME of PARENT whose attribute is VALUE (not looked at where ATTRIBUTE is NULL).
+ */
+static void
+remove_child (xmlNode *parent, const char *name, const char *attribute, const char *value)
+{
+  xmlNode *next;
+
+  for (xmlNode *child = domain_xml_child (parent, name); child; child = next)
+    {
+      g_autofree char *actual = attribute ? domain_xml_attribute (child, attribute) : NULL;
+      next = domain_xml_next (child, name);
+      if (!attribute || g_strcmp0 (actual, value) == 0)
+        domain_xml_remove (child);
+    }
+}
+
+/* Host and emulator each have a mode that gives the guest all they have; any other mode is the
+   administrator's choice.  What Windows knows Hyper-V by is KVM's to give.  */
 static void
 set_cpu (xmlNode *domain, const TemplateValues *values)
 {
+  gboolean is_kvm = g_str_equal (values->virt_type, "kvm");
   xmlNode *cpu = ensure_child (domain, "cpu", domain_xml_child (domain, "os"));
   g_autofree char *mode = domain_xml_attribute (cpu, "mode");
 
   if (!cpu->properties || g_strcmp0 (mode, "host-passthrough") == 0
       || g_strcmp0 (mode, "maximum") == 0)
-    set_attribute (cpu, "mode",
-                   g_str_equal (values->virt_type, "kvm") ? "host-passthrough" : "maximum");
+    set_attribute (cpu, "mode", is_kvm ? "host-passthrough" : "maximum");
+  if (is_kvm)
+    return;
+  remove_child (domain_xml_child (domain, "features"), "hyperv", NULL, NULL);
+  remove_child (domain_xml_child (domain, "clock"), "timer", "name", "hypervclock");
 }
 
 static void
@@ -119,7 +139,8 @@ set_log_files (xmlNode *devices, const char *old_name, const TemplateValues *val
       xmlNode *log = domain_xml_child (device, "log");
       g_autofree char *path = domain_xml_attribute (log, "file");
       const char *slash = path ? strrchr (path, '/') : NULL;
-      if (!slash || !g_str_has_prefix (slash + 1, old_name))
+      if (!slash || !g_str_has_prefix (slash + 1, old_name)
+          || !strchr ("-._", slash[1 + strlen (old_name)]))
         continue;
       g_autofree char *directory = g_strndup (path, (gsize)(slash - path));
       g_autofree char *renamed =
@@ -136,10 +157,7 @@ set_source (xmlNode *disk, const char *target, const TemplateValues *values)
   xmlNode *source = domain_xml_child (disk, "source");
 
   if (source)
-    {
-      xmlUnlinkNode (source);
-      xmlFreeNode (source);
-    }
+    domain_xml_remove (source);
   source = ensure_child (disk, "source", domain_xml_child (disk, "driver"));
   set_attribute (source, "file", path);
 }
@@ -209,8 +227,7 @@ remove_entries (xmlNode *parent, const char *name, const char *prefix)
       next = domain_xml_next (entry, "entry");
       if ((name && g_strcmp0 (actual, name) != 0) || !g_str_has_prefix (text, prefix))
         continue;
-      xmlUnlinkNode (entry);
-      xmlFreeNode (entry);
+      domain_xml_remove (entry);
     }
 }
 
@@ -264,6 +281,20 @@ fill_in (xmlNode *domain, const TemplateValues *values, GError **error)
   return set_disks (devices, desktop, values, error);
 }
 
+/* What stands before and behind the <domain> is about the template.  */
+static void
+remove_outer_comments (xmlDoc *document)
+{
+  xmlNode *next;
+
+  for (xmlNode *node = document->children; node; node = next)
+    {
+      next = node->next;
+      if (node->type == XML_COMMENT_NODE)
+        domain_xml_remove (node);
+    }
+}
+
 static char *
 to_text (xmlDoc *document)
 {
@@ -283,6 +314,7 @@ template_render (const char *xml, gsize size, const TemplateValues *values, GErr
 
   if (!document || !fill_in (xmlDocGetRootElement (document), values, error))
     return NULL;
+  remove_outer_comments (document);
   g_autofree char *text = to_text (document);
   g_autoptr (Metadata) metadata = metadata_parse (text, strlen (text), values->run_dir, error);
   return metadata ? g_steal_pointer (&text) : NULL;

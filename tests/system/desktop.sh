@@ -59,7 +59,7 @@ leaves_nothing 'leaves nothing either' pc1
 
 run_ok 'the image in the store is whole' gild verify
 run_ok 'it exports' gild export demo/desktop "$tmp/out.qcow2"
-run_ok 'and is what was published' qemu-img compare -s -f qcow2 -F qcow2 "$guest_files/golden.qcow2" "$tmp/out.qcow2"
+run_ok 'and is what was published' qemu-img compare -f qcow2 -F qcow2 "$guest_files/golden.qcow2" "$tmp/out.qcow2"
 is 'the golden file itself is untouched' "$(sha256sum <"$guest_files/golden.qcow2")" "$golden_sum"
 
 # A reboot is not a shutdown: what was written stays until the desktop is turned off.

@@ -203,7 +203,7 @@ test_bad_requests ()
 400|POST|/desktops/pc9/prepare|vda is there twice|{"uuid":"$UUID","disks":[$DISK,$DISK]}
 400|POST|/desktops/pc9/prepare|not an image|{"uuid":"$UUID","disks":[{"target":"vda","image":"../../etc"}]}
 400|POST|/desktops/pc9/prepare|unknown member|$(one_disk ',"chanel":"test"')
-400|POST|/desktops/pc9.json/prepare|leave the .json out|$PREPARE
+400|POST|/desktops/pc9.json/prepare|ends in .json|$PREPARE
 400|POST|/desktops/.lock/prepare|cannot name a desktop|$PREPARE
 400|POST|/desktops/..%2fpc9/prepare|cannot name a desktop|$PREPARE
 400|POST|/desktops/$(printf 'x%.0s' {1..64})/prepare|cannot name a desktop|$PREPARE

@@ -10,7 +10,7 @@ printf '[paths]\nstate=%s\nrun=%s\n' "$tmp/state" "$tmp/run" >"$tmp/gild.conf"
 export GILD_CONFIG=$tmp/gild.conf
 run_fails 'images before there is a site' 1 'gild init' gild images
 run_fails 'a site without a name' 2 '.' gild init
-run_fails 'a site with a bad name' 2 'name' gild init $'a\nb'
+run_fails 'a site with a bad name' 1 'name' gild init $'a\nb'
 is 'makes nothing' "$(ls "$tmp/state" 2>/dev/null)" ''
 run_ok 'a site' gild init 'The Firm'
 state=$tmp/state

@@ -36,7 +36,13 @@ make_qcow2 ()
 # same_disk DESCRIPTION FORMAT_A A FORMAT_B B: the guest sees the same bytes and the same size.
 same_disk ()
 {
-    run_ok "$1" qemu-img compare -s -f "$2" -F "$4" "$3" "$5"
+    run_ok "$1" qemu-img compare -f "$2" -F "$4" "$3" "$5"
+    is "$1: and as large" "$(disk_size "$2" "$3")" "$(disk_size "$4" "$5")"
+}
+
+disk_size ()
+{
+    qemu-img info --output=json -f "$1" "$2" | jq '."virtual-size"'
 }
 
 # publish IMAGE FILE [OPTION…]: as part of the set-up; ends the test if it fails.

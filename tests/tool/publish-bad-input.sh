@@ -27,7 +27,7 @@ test_files ()
 {
     local size
     refused 'a file that is not there' 1 'nowhere\.qcow2' demo/disk "$tmp/nowhere.qcow2"
-    refused 'a directory' 1 'directory|regular file' demo/disk "$tmp" -f raw
+    refused 'a directory' 1 'neither a file' demo/disk "$tmp" -f raw
     : >"$tmp/empty.qcow2"
     refused 'an empty qcow2' 1 'empty\.qcow2' demo/disk "$tmp/empty.qcow2"
     : >"$tmp/empty.raw"
@@ -67,8 +67,8 @@ test_virtual_size ()
 test_format ()
 {
     cp "$tmp/good.qcow2" "$tmp/good.bin"
-    refused 'a suffix that says nothing' 2 '-f|--format' demo/disk "$tmp/good.bin"
-    refused 'a format that does not exist' 2 'nonsense' demo/disk "$tmp/good.bin" -f nonsense
+    refused 'a suffix that says nothing' 1 'with -f' demo/disk "$tmp/good.bin"
+    refused 'a format that does not exist' 1 'nonsense' demo/disk "$tmp/good.bin" -f nonsense
     cp "$tmp/good.qcow2" "$tmp/qcow2.raw"
     refused 'a qcow2 that is called raw' 1 'qcow2' demo/disk "$tmp/qcow2.raw"
     refused 'a qcow2 that -f calls raw' 1 'qcow2' demo/disk "$tmp/good.bin" -f raw
@@ -116,11 +116,11 @@ test_data_file ()
 {
     rm -f "$tmp/data.qcow2" "$tmp/data.raw"
     qemu-img create -q -f qcow2 -o "data_file=$tmp/data.raw,data_file_raw=on" "$tmp/data.qcow2" 4M
-    refused 'a qcow2 with a data file' 1 'data file' demo/disk "$tmp/data.qcow2"
+    refused 'a qcow2 with a data file' 1 'external file' demo/disk "$tmp/data.qcow2"
     # The name in the header is as long, and points elsewhere.
     qemu-img amend -q -f qcow2 -o data_file=/etc/shadow "$tmp/data.qcow2" 2>/dev/null ||
         LC_ALL=C sed -i "s,$tmp/data.raw,$(printf '%*s' ${#tmp} '' | tr ' ' /)etc/shadow," "$tmp/data.qcow2"
-    refused 'a qcow2 whose data file is /etc/shadow' 1 'data file' demo/disk "$tmp/data.qcow2"
+    refused 'a qcow2 whose data file is /etc/shadow' 1 'external file' demo/disk "$tmp/data.qcow2"
 }
 
 test_usage ()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # gild publish: every format, chains of files, sizes, and that it is the same disk that comes out again.
 . "$(dirname "$0")/lib.sh"
-needs qemu-img qemu-nbd
+needs qemu-img qemu-nbd jq
 
 readonly MIB=$((1024 * 1024))
 
@@ -74,8 +74,8 @@ test_sizes ()
         run_ok "a disk of $size bytes" gild publish sizes/disk "$tmp/size.raw"
         comes_back sizes/disk raw "$tmp/size.raw"
     done
-    truncate -s $((2 * 1024 * 1024 * MIB)) "$tmp/empty.raw"
-    run_ok 'a disk of 2 TiB with nothing on it' gild publish sizes/empty "$tmp/empty.raw"
+    truncate -s $((32 * 1024 * MIB)) "$tmp/empty.raw"
+    run_ok 'a disk of 32 GiB with nothing on it' gild publish sizes/empty "$tmp/empty.raw"
     is 'holds no data' "$(jq .data_size "$state/images/sizes/empty/1.json")" 0
 }
 

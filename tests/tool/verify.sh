@@ -18,6 +18,7 @@ harms ()
     run gild export one/disk@1 "$tmp/out.qcow2"
     is "$1: export fails" "$status" 1
     is "$1: and leaves no file" "$(find "$tmp" -name '*out.qcow2*')" ''
+    rm -f "$tmp/out.qcow2"
 }
 
 # damaged FILE DESCRIPTION REGEX COMMAND…: after COMMAND it harms; then all is put back.
@@ -50,7 +51,7 @@ run_fails 'a version that is not there' 1 'one/disk@9' gild verify one/disk@9
 run_fails 'a bad name' 2 '.' gild verify ../x
 
 index=$images/one/disk/1.caibx
-chunk=$state/store.castr/$(tail -c +97 "$index" | od -An -v -tx1 -w40 | tr -d ' ' | cut -c 17-80 |
+chunk=$state/store.castr/$(tail -c +65 "$index" | od -An -v -tx1 -w40 | tr -d ' ' | cut -c 17-80 |
     head -n 1 | sed 's,^\(....\).*,\1/&.cacnk,')
 damaged "$chunk" 'a chunk with a bit flipped' 'one/disk@1' flip "$chunk" 100
 damaged "$chunk" 'a chunk cut short' 'one/disk@1' cut_short "$chunk" 10

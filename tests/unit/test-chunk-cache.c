@@ -177,6 +177,22 @@ test_short_chunk (void)
   chunk_cache_release (cache, bytes);
 }
 
+static void
+test_peek (void)
+{
+  g_autoptr (ChunkCache) cache = new_cache (CHUNK_SIZE);
+  Source source = { 0 };
+  ChunkId id = make_id (1), other = make_id (2);
+
+  g_assert_null (chunk_cache_peek (cache, &id));
+  get_and_release (cache, &source, 1);
+  g_assert_null (chunk_cache_peek (cache, &other));
+  const guint8 *bytes = chunk_cache_peek (cache, &id);
+  g_assert_cmpuint (bytes[0], ==, id.bytes[0]);
+  chunk_cache_release (cache, bytes);
+  g_assert_cmpint (source.loads, ==, 1);
+}
+
 typedef struct
 {
   ChunkCache *cache;
@@ -309,6 +325,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chunk-cache/capacity", test_capacity);
   g_test_add_func ("/chunk-cache/read-again-stays", test_read_again_stays);
   g_test_add_func ("/chunk-cache/short-chunk", test_short_chunk);
+  g_test_add_func ("/chunk-cache/peek", test_peek);
   g_test_add_data_func ("/chunk-cache/one-load-for-all", GINT_TO_POINTER (FALSE),
                         test_one_load_for_all);
   g_test_add_data_func ("/chunk-cache/one-failure-for-all", GINT_TO_POINTER (TRUE),

@@ -161,6 +161,8 @@ static const BadAnswer BAD_ANSWERS[] = {
   { "no UTF-8", OK_HEAD "\r\n{\"a\":\"\xff\"}", 0, CONTROL_ERROR_PROTOCOL, "*not gildd*" },
   { "deep JSON", OK_HEAD "\r\n{\"a\":" NEST8 NEST8 NEST8, 0, CONTROL_ERROR_PROTOCOL,
     "*not gildd*" },
+  { "deep JSON behind a comment", OK_HEAD "\r\n{\"a\":/*\"*/" NEST8 NEST8 NEST8, 0,
+    CONTROL_ERROR_PROTOCOL, "*not JSON that can be read*" },
   { "a refusal without a reason", "HTTP/1.1 500 X\r\n\r\n{}", 0, CONTROL_ERROR_PROTOCOL,
     "*says 500 and no reason*" },
   { "a refusal whose reason is a number", "HTTP/1.1 404 X\r\n\r\n{\"error\": 7}", 0,

@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "daemon/desktop-request.h"
+#include "qcow-backing/desktop-limits.h"
 
 #define UUID              "\"uuid\": \"7c1ff4a4-9f0b-4f3c-a7ec-6e6d0a3d0e11\""
 #define DISK              "{\"target\": \"vda\", \"image\": \"a/b\"}"
@@ -19,7 +20,7 @@ static const struct
   { "a/b", BODY (""), "*cannot name a desktop*" },
   { ".hidden", BODY (""), "*cannot name a desktop*" },
   { "a b", BODY (""), "*cannot name a desktop*" },
-  { "x.json", BODY (""), "*leave the .json out*" },
+  { "x.json", BODY (""), "*ends in .json*" },
   { "x", NULL, "*it has no body" },
   { "x", "{}", "*\"uuid\" is missing*" },
   { "x", "{\"uuid\": 7}", "*\"uuid\"*must be a string" },

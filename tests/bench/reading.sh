@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Rows: reading through NBD, against qemu-nbd; each server is new, with the files in the page cache.
+
+readonly RANDOM_READS=40000
+
+# random_reads: 4 KiB reads of what is not zero, the same ones for every server.
+random_reads ()
+{
+    nbdinfo --map "$uri" | awk -v n=$RANDOM_READS '
+        $3 == 0 { start[++m] = $1; total += $2; end[m] = total; length_of[m] = $2 }
+        END { srand(1)
+              for (i = 0; i < n; i++) {
+                  x = int(rand() * total / 4096) * 4096
+                  low = 1; high = m
+                  while (low < high) { middle = int((low + high) / 2); if (end[middle] > x) high = middle; else low = middle + 1 }
+                  printf "0 read %.0f 4096\n", start[low] + x - (end[low] - length_of[low]) } }'
+}
+
+# boot_requests LOG: what nbdkit's log filter wrote, as nbd-load reads it.
+boot_requests ()
+{
+    awk 'function number (hex,    i, v) { for (i = 1; i <= length(hex); i++) v = v * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1; return v }
+         function field (name) { match($0, name "=0x[0-9a-f]+"); return number(substr($0, RSTART + length(name) + 3, RLENGTH - length(name) - 3)) }
+         / Read id=/ { split($2, t, ":"); now = t[1] * 3600 + t[2] * 60 + t[3]
+                       if (!n++) first = now
+                       if (now < first) now += 86400
+                       printf "%.6f read %.0f %.0f\n", now - first, field("offset"), field("count") }' "$1"
+}
+
+# record_boot: boot the image once to its login and write down what it read.
+record_boot ()
+{
+    local size qemu end
+    say 'recording a boot of the image'
+    : >"$work/boot.log"
+    chmod 666 "$work/boot.log"
+    serve_gild --filter=log "logfile=$work/boot.log"
+    size=$(nbdinfo --size "$uri")
+    qemu-img create -q -u -f qcow2 -o cluster_size=64k,extended_l2=on,backing_fmt=raw -b "$uri" "$memory/boot.qcow2" "$size"
+    : >"$work/console.log"
+    qemu-system-x86_64 -accel tcg -cpu max -smp 2 -m 1024 -display none -no-reboot -nic none \
+        -serial "file:$work/console.log" -drive "file=$memory/boot.qcow2,format=qcow2,if=virtio" >>"$work/servers.log" 2>&1 &
+    qemu=$!
+    started+=("$qemu")
+    end=$((SECONDS + 180))
+    until grep -q 'login:' "$work/console.log"; do
+        kill -0 "$qemu" 2>/dev/null && [ "$SECONDS" -lt $end ] || { stop_all; return 1; }
+        sleep 0.2
+    done
+    stop_all
+    rm -f "$memory/boot.qcow2"
+    boot_requests "$work/boot.log" >"$work/boot.requests"
+    cp "$work/boot.requests" "$recording" 2>/dev/null || recording=$work/boot.requests
+}
+
+# load REQUESTS [OPTION…]: the seconds that nbd-load takes on $uri.
+load ()
+{
+    local requests=$1
+    shift
+    "$nbd_load" "$@" "$uri" <"$requests" >"$work/load" || die "nbd-load $uri"
+    read -r elapsed _ _ latency <"$work/load"
+}
+
+measure_whole_gild () { serve_gild; timed nbdcopy --connections=1 "$uri" null:; }
+measure_whole_zstd () { serve_qcow2 "$work/zstd.qcow2"; timed nbdcopy --connections=1 "$uri" null:; }
+measure_random_gild () { serve_gild; load "$work/random.requests" --depth=16; }
+measure_random_zstd () { serve_qcow2 "$work/zstd.qcow2"; load "$work/random.requests" --depth=16; }
+measure_timed_gild () { serve_gild; load "$recording" --timed; echo "$latency" >>"$work/latency.gild"; }
+measure_timed_plain () { serve_qcow2 "$image"; load "$recording" --timed; echo "$latency" >>"$work/latency.plain"; }
+measure_burst_gild () { serve_gild; load "$recording"; }
+measure_burst_plain () { serve_qcow2 "$image"; load "$recording"; }
+
+rows_of_reading ()
+{
+    prepare_images
+    say 'reading through NBD (qemu-nbd)'
+    serve_gild
+    random_reads >"$work/random.requests"
+    stop_all
+    alternate $((2 * rounds + 1)) whole_gild whole_zstd
+    row 'whole image through NBD, 1 connection' s "$(result whole_gild)" 'qemu-nbd, zstd qcow2' "$(result whole_zstd)" '>=1.5'
+    alternate "$rounds" random_gild random_zstd
+    row "$RANDOM_READS random reads of 4 KiB, depth 16" s "$(result random_gild)" 'qemu-nbd, zstd qcow2' "$(result random_zstd)" '>=1.5'
+
+    recording=$image.boot-requests
+    if [ ! "$recording" -nt "$image" ] && ! record_boot; then
+        skipped 'recorded boot' 'the image does not come to a login on its serial console'
+        return
+    fi
+    alternate $((2 * rounds + 1)) burst_gild burst_plain
+    row 'recorded boot, back to back' s "$(result burst_gild)" 'qemu-nbd, plain qcow2' "$(result burst_plain)" 1.5
+    rm -f "$work"/latency.*
+    alternate "$timed_rounds" timed_gild timed_plain
+    row 'recorded boot, at its times' s "$(result timed_gild)" 'qemu-nbd, plain qcow2' "$(result timed_plain)" 1.05
+    say "  (mean latency of a request: gild $(median "$work/latency.gild") us, qemu-nbd $(median "$work/latency.plain") us)"
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Names, sizes and the configuration: what is taken, what is refused.
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "qcow-backing/config.h"
+#include "qcow-backing/image-name.h"
+#include "qcow-backing/size.h"
+
+#define X63 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static void
+test_image_names (void)
+{
+  static const char *const BAD[]
+      = { "",    "/",   "a",   "a/",   "/b",   "../b", "a/..", "a/.b",      "a/-b",      "A/b",
+          "a/B", "a/b/c", "a//b", "a/b ", " a/b", "a/b\n", "a/\xc3\xa9", "a/b@1", X63 "x/b", "a/" X63 "x" };
+  static const char *const GOOD[] = { "a/b", "0/9", "demo/desktop", "a/b..c", "a_b.c-d/e", X63 "/" X63 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_assert_false (image_name_check (BAD[i], &error));
+      g_assert_nonnull (error);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (GOOD); i++)
+    g_assert_true (image_name_check (GOOD[i], NULL));
+}
+
+static void
+test_image_refs (void)
+{
+  static const char *const BAD[] = { "a/b@",  "a/b@0",   "a/b@01",  "a/b@-1",         "a/b@1x", "a/b@ 1",
+                                     "a/b@+1", "a/b@1@2", "a/b@1.0", "a/b@1000000000", "@1" };
+  g_autofree char *image = NULL, *plain = NULL;
+  guint version = 99;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      char *none = NULL;
+      g_assert_false (image_ref_parse (BAD[i], &none, &version, NULL));
+      g_assert_null (none);
+      g_assert_cmpuint (version, ==, 99);
+    }
+  g_assert_true (image_ref_parse ("a/b@999999999", &image, &version, NULL));
+  g_assert_cmpstr (image, ==, "a/b");
+  g_assert_cmpuint (version, ==, VERSION_MAX);
+  g_assert_true (image_ref_parse ("a/b", &plain, &version, NULL));
+  g_assert_cmpuint (version, ==, 0);
+}
+
+static void
+test_desktop_and_channel_names (void)
+{
+  static const char *const BAD_DESKTOPS[] = { "", ".", "..", "a/b", "-a", "a b", "a\n", X63 "x" };
+  static const char *const BAD_CHANNELS[] = { "", "Test", "1a", "a.b", "a_b", "abcdefghijabcdefghijabcdefghijabc" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD_DESKTOPS); i++)
+    g_assert_false (desktop_name_check (BAD_DESKTOPS[i], NULL));
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD_CHANNELS); i++)
+    g_assert_false (channel_name_check (BAD_CHANNELS[i], NULL));
+  g_assert_true (desktop_name_check ("PC-07.office_2", NULL));
+  g_assert_true (channel_name_check ("test-2", NULL));
+}
+
+static void
+test_sizes (void)
+{
+  static const char *const BAD[] = { "",      "GiB",  "-1",     "1 GiB",  "1G",
+                                     "1gib",  "1.5GiB", "0x10", "1GiBx", "99999999999999999999",
+                                     "18446744073709551615", "16777216TiB" };
+  static const struct
+  {
+    const char *text;
+    guint64 bytes;
+    const char *shown;
+  } GOOD[] = { { "0", 0, "0 B" },
+               { "512", 512, "512 B" },
+               { "7B", 7, "7 B" },
+               { "64KiB", 64 * KiB, "64.0 KiB" },
+               { "1536MiB", 1536 * MiB, "1.50 GiB" },
+               { "4TiB", 4 * TiB, "4.00 TiB" },
+               { "16777215TiB", 16777215 * TiB, "16777215 TiB" } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      guint64 bytes = 42;
+      g_assert_false (size_parse (BAD[i], &bytes, NULL));
+      g_assert_cmpuint (bytes, ==, 42);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (GOOD); i++)
+    {
+      guint64 bytes;
+      g_assert_true (size_parse (GOOD[i].text, &bytes, NULL));
+      g_assert_cmpuint (bytes, ==, GOOD[i].bytes);
+      g_autofree char *shown = size_format (bytes);
+      g_assert_cmpstr (shown, ==, GOOD[i].shown);
+    }
+}
+
+/* What config_load makes of TEXT in a file.  */
+static Config *
+load (const char *text, GError **error)
+{
+  g_autofree char *path = NULL;
+  int fd = g_file_open_tmp ("gild-config-XXXXXX", &path, NULL);
+
+  g_assert_true (g_close (fd, NULL));
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  Config *config = config_load (path, error);
+  g_unlink (path);
+  return config;
+}
+
+static void
+test_config (void)
+{
+  static const struct
+  {
+    const char *text, *said; // a part of the error
+  } BAD[] = {
+    { "state=/x\n", "group" },
+    { "[paths]\nstaet=/x\n", "[paths] staet: unknown key" },
+    { "[desktop]\nstate=/x\n", "[desktop] state: unknown key" },
+    { "[paths]\nstate=x\n", "[paths] state: 'x' is not an absolute path" },
+    { "[nbd]\ncache-size=lots\n", "[nbd] cache-size: 'lots' is not a size" },
+    { "[desktop]\nvirt-type=xen\n", "[desktop] virt-type: 'xen'" },
+    { "[nbd]\ncache-size=auto\n", "[nbd] cache-size: 'auto' is not a size" },
+    { "[nbd]\ncache-size=0\n", "[nbd] cache-size: 0 is out of range" },
+    { "[desktop]\noverlay=4096\n", "[desktop] overlay: 4096 is out of range" },
+    { "[desktop]\noverlay=16000000TiB\n", "[desktop] overlay: 16000000TiB is out of range" },
+    { "[gc]\nkeep=0\n", "[gc] keep: " },
+    { "[gc]\nkeep=-1\n", "[gc] keep: " },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_assert_null (load (BAD[i].text, &error));
+      g_assert_nonnull (strstr (error->message, BAD[i].said));
+    }
+  g_autoptr (Config) defaults = load ("", NULL);
+  g_assert_cmpuint (defaults->keep_versions, ==, 5);
+  g_assert_cmpstr (defaults->run_dir, ==, "/run/gild");
+  g_autoptr (Config) config
+      = load ("[paths]\nstate=/a\nrun=/b\n[desktop]\noverlay=1GiB\nspill=0\n[gc]\nkeep=9\n", NULL);
+  g_autofree char *path = config_state_path (config, "images", "x", NULL);
+  g_assert_cmpstr (path, ==, "/a/images/x");
+  g_assert_cmpuint (config->overlay_bytes, ==, GiB);
+  g_assert_cmpuint (config->spill_bytes, ==, 0);
+  g_assert_cmpuint (config->keep_versions, ==, 9);
+}
+
+static void
+test_config_is_missing (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (config_load ("/nonexistent/gild.conf", &error));
+  g_assert_nonnull (strstr (error->message, "/nonexistent/gild.conf"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/names/images", test_image_names);
+  g_test_add_func ("/names/refs", test_image_refs);
+  g_test_add_func ("/names/desktops-and-channels", test_desktop_and_channel_names);
+  g_test_add_func ("/sizes", test_sizes);
+  g_test_add_func ("/config/values", test_config);
+  g_test_add_func ("/config/missing", test_config_is_missing);
+  return g_test_run ();
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Records and signatures: what is forged, damaged or senseless is refused; what was written reads back.
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "qcow-backing/channel-record.h"
+#include "qcow-backing/record-file.h"
+#include "qcow-backing/version-record.h"
+
+typedef struct
+{
+  char *directory, *secret_path, *public_path, *record_path;
+  SigningKey *secret;
+  PublicKey *public;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->directory = g_dir_make_tmp ("gild-records-XXXXXX", NULL);
+  f->secret_path = g_build_filename (f->directory, "site.sec", NULL);
+  f->public_path = g_build_filename (f->directory, "site.pub", NULL);
+  f->record_path = g_build_filename (f->directory, "7.json", NULL);
+  g_assert_true (signing_key_generate (f->secret_path, f->public_path, NULL));
+  f->secret = signing_key_load (f->secret_path, NULL);
+  f->public = public_key_load (f->public_path, NULL);
+  g_assert_nonnull (f->secret);
+  g_assert_nonnull (f->public);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GDir) directory = g_dir_open (f->directory, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (directory)))
+    {
+      g_autofree char *path = g_build_filename (f->directory, name, NULL);
+      g_unlink (path);
+    }
+  g_rmdir (f->directory);
+  signing_key_free (f->secret);
+  public_key_free (f->public);
+  g_free (f->directory);
+  g_free (f->secret_path);
+  g_free (f->public_path);
+  g_free (f->record_path);
+}
+
+static void
+test_signature_is_checked (Fixture *f, gconstpointer data)
+{
+  static const char TEXT[] = "{ \"version\": 7 }\n";
+  g_autoptr (GBytes) bytes = signature_sign (f->secret, TEXT, strlen (TEXT), NULL);
+  gsize size, text_size;
+  const char *signed_text = g_bytes_get_data (bytes, &size);
+  g_autofree char *text = signature_verify (f->public, signed_text, size, &text_size, NULL);
+
+  g_assert_cmpmem (text, text_size, TEXT, strlen (TEXT));
+  // The comment is outside the signature; from the key number on nothing may change.
+  gsize first = (gsize)(strchr (signed_text, '\n') - signed_text) + 1;
+  for (gsize i = first; i < size; i++)
+    {
+      g_autofree char *copy = g_memdup2 (signed_text, size);
+      gsize ignored;
+      copy[i] = copy[i] == 'B' ? 'C' : 'B';
+      g_autofree char *forged = signature_verify (f->public, copy, size, &ignored, NULL);
+      g_assert_null (forged);
+    }
+  for (gsize i = 0; i < size; i++)
+    {
+      gsize ignored;
+      g_autofree char *cut = signature_verify (f->public, signed_text, i, &ignored, NULL);
+      g_assert_null (cut);
+    }
+}
+
+static void
+test_another_key (Fixture *f, gconstpointer data)
+{
+  Fixture other;
+  gsize size;
+  g_autoptr (GError) error = NULL;
+
+  set_up (&other, NULL);
+  g_autoptr (GBytes) bytes = signature_sign (other.secret, "x", 1, NULL);
+  g_assert_null (signature_verify (f->public, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
+                                   &size, &error));
+  g_assert_nonnull (strstr (error->message, "another site's key"));
+  tear_down (&other, NULL);
+}
+
+static void
+test_secret_key (Fixture *f, gconstpointer data)
+{
+  g_autofree char *text = NULL;
+  gsize size;
+  GStatBuf status;
+
+  g_assert_cmpint (g_stat (f->secret_path, &status), ==, 0);
+  g_assert_cmpint (status.st_mode & 0777, ==, 0600);
+  g_assert_true (g_file_get_contents (f->secret_path, &text, &size, NULL));
+  char *key = strchr (text, '\n') + 1;
+  key[100] = key[100] == 'A' ? 'B' : 'A'; // in the seed, which the checksum guards
+  g_assert_true (g_file_set_contents (f->secret_path, text, (gssize)size, NULL));
+  g_autoptr (GError) error = NULL;
+  g_assert_null (signing_key_load (f->secret_path, &error));
+  g_assert_nonnull (strstr (error->message, "damaged"));
+}
+
+static void
+test_record_file (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  gsize size;
+
+  g_assert_null (record_file_read (f->record_path, f->public, &size, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+
+  g_assert_true (record_file_write (f->record_path, "one\n", f->secret, NULL));
+  g_assert_true (record_file_write (f->record_path, "two\n", f->secret, NULL));
+  g_autofree char *text = record_file_read (f->record_path, f->public, &size, NULL);
+  g_assert_cmpstr (text, ==, "two\n");
+  g_assert_true (record_file_is_consistent (f->record_path, f->public, NULL));
+
+  // A crash between the two renames: the signed text counts.
+  g_assert_true (g_file_set_contents (f->record_path, "one\n", -1, NULL));
+  g_autofree char *counts = record_file_read (f->record_path, f->public, &size, NULL);
+  g_assert_cmpstr (counts, ==, "two\n");
+  g_assert_false (record_file_is_consistent (f->record_path, f->public, &error));
+  g_assert_nonnull (strstr (error->message, "7.json"));
+}
+
+#define INDEX "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[\"" HEX "\",\"" HEX "\"]}"
+#define HEX   "aa00000000000000000000000000000000000000000000000000000000000000"
+#define REST  "\"data_size\":5,\"new_size\":0,\"created\":\"2026-01-01T00:00:00Z\",\"note\":\"\"}"
+#define START "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7,\"parent\":6,"
+#define SIZES "\"virtual_size\":1000,\"chunk_size\":65536,"
+
+static void
+test_bad_version_records (void)
+{
+  static const char *const BAD[] = {
+    "", "[]", "null", "{}", "{\"format\":7}", "\xff",
+    "{\"format\":\"gild-version-2\",\"image\":\"a/b\",\"version\":7," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"../b\",\"version\":7," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":0," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7.5," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":\"7\"," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7,\"parent\":7," SIZES INDEX "," REST,
+    START "\"virtual_size\":0,\"chunk_size\":65536," INDEX "," REST,
+    START "\"virtual_size\":-1,\"chunk_size\":65536," INDEX "," REST,
+    START "\"virtual_size\":9223372036854775807,\"chunk_size\":65536," INDEX "," REST,
+    START "\"virtual_size\":1000,\"chunk_size\":4096," INDEX "," REST,
+    START SIZES "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[\"" HEX "\"]}," REST,
+    START SIZES "\"index\":{\"size\":70000,\"sha256\":\"x\",\"chunks\":[\"" HEX "\",\"" HEX "\"]}," REST,
+    START SIZES "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[1,2]}," REST,
+    START SIZES "\"index\":7," REST,
+    START SIZES INDEX ",\"data_size\":1001,\"new_size\":0,\"created\":\"\",\"note\":\"\"}",
+    "{\"a\":[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]}",
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_assert_null (version_record_from_json (BAD[i], strlen (BAD[i]), &error));
+      g_assert_nonnull (error);
+    }
+}
+
+static void
+test_version_record (void)
+{
+  static const char TEXT[] = START SIZES INDEX "," REST;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VersionRecord) record = version_record_from_json (TEXT, strlen (TEXT), &error);
+
+  g_assert_no_error (error);
+  g_autofree char *json = version_record_to_json (record);
+  g_autoptr (VersionRecord) again = version_record_from_json (json, strlen (json), &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (again->image, ==, "a/b");
+  g_assert_cmpuint (again->version, ==, 7);
+  g_assert_cmpuint (again->parent, ==, 6);
+  g_assert_cmpuint (again->virtual_size, ==, 1000);
+  g_assert_cmpuint (again->index_chunks->len, ==, 2);
+  g_assert_cmpuint (g_array_index (again->index_chunks, ChunkId, 1).bytes[0], ==, 0xaa);
+}
+
+static void
+test_channel_records (void)
+{
+  static const char *const BAD[] = {
+    "{}",
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":0,\"channels\":{},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":[],\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"X\":1},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"x\":0},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"x\":1}}",
+  };
+  g_autoptr (ChannelRecord) record = channel_record_new ("a/b");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    g_assert_null (channel_record_from_json (BAD[i], strlen (BAD[i]), NULL));
+
+  record->serial = 3;
+  record->expires = g_strdup ("2027-01-01T00:00:00Z");
+  g_hash_table_insert (record->channels, g_strdup ("test"), GUINT_TO_POINTER (8));
+  g_hash_table_insert (record->channels, g_strdup ("production"), GUINT_TO_POINTER (8));
+  g_autofree char *json = channel_record_to_json (record);
+  g_autoptr (ChannelRecord) again = channel_record_from_json (json, strlen (json), NULL);
+  g_autofree char *names = channel_record_names_of (again, 8);
+  g_assert_cmpstr (names, ==, "production, test");
+  g_assert_cmpuint (again->serial, ==, 3);
+  g_assert_cmpuint (channel_record_get (again, "test"), ==, 8);
+  g_assert_cmpuint (channel_record_get (again, "other"), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add ("/signature/checked", Fixture, NULL, set_up, test_signature_is_checked, tear_down);
+  g_test_add ("/signature/another-key", Fixture, NULL, set_up, test_another_key, tear_down);
+  g_test_add ("/signature/secret-key", Fixture, NULL, set_up, test_secret_key, tear_down);
+  g_test_add ("/record/file", Fixture, NULL, set_up, test_record_file, tear_down);
+  g_test_add_func ("/record/version/bad", test_bad_version_records);
+  g_test_add_func ("/record/version/round-trip", test_version_record);
+  g_test_add_func ("/record/channels", test_channel_records);
+  return g_test_run ();
+}
