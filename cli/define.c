@@ -13,8 +13,8 @@
 #include "qcow-backing/site.h"
 #include "virt-hooks/template.h"
 
-/* Whether this host's processor can run guests.  That /dev/kvm can be opened is not enough: there are hosts
-   where it opens and guests hang.  */
+/* Whether this host's processor can run guests.  That /dev/kvm can be opened is not enough: there
+   are hosts where it opens and guests hang.  */
 static gboolean
 kvm_works (void)
 {
@@ -83,16 +83,20 @@ verb_define (int argc, char **argv)
   gboolean print = FALSE;
   const GOptionEntry options[] = {
     { "image", 0, 0, G_OPTION_ARG_STRING, &image, "The image of the first disk", "IMAGE" },
-    { "virt-type", 0, 0, G_OPTION_ARG_STRING, &virt_type, "kvm, qemu, or auto: kvm where it works", "TYPE" },
-    { "print", 0, 0, G_OPTION_ARG_NONE, &print, "Print the XML for `virsh define`, and define nothing", NULL },
+    { "virt-type", 0, 0, G_OPTION_ARG_STRING, &virt_type, "kvm, qemu, or auto: kvm where it works",
+      "TYPE" },
+    { "print", 0, 0, G_OPTION_ARG_NONE, &print,
+      "Print the XML for `virsh define`, and define nothing", NULL },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
   if (!verb_parse (&verb, argc, argv, options, "TEMPLATE NAME",
-                   "Define the desktop NAME in libvirt from TEMPLATE: the name of one in /etc/gild/templates or an\n"
-                   "installed one (linux, windows), or a file of domain XML. The same NAME on the same site always\n"
+                   "Define the desktop NAME in libvirt from TEMPLATE: the name of one in "
+                   "/etc/gild/templates or an\n"
+                   "installed one (linux, windows), or a file of domain XML. The same NAME on the "
+                   "same site always\n"
                    "gets the same UUID and MAC addresses.",
                    2, 2, &status))
     return status;
@@ -103,8 +107,9 @@ verb_define (int argc, char **argv)
       || (image && !image_name_check (image, &error)))
     return verb_usage (&verb, error);
 
-  TemplateValues values
-      = { .name = verb.argv[1], .image = image, .virt_type = choose_virt_type (type) };
+  TemplateValues values = { .name = verb.argv[1],
+                            .image = image,
+                            .virt_type = choose_virt_type (type) };
   g_autofree char *xml = render (verb.config, verb.argv[0], &values, &error);
   if (!xml || (!print && !define_domain (xml, &error)))
     return verb_fail (&verb, error);

@@ -23,8 +23,8 @@ typedef struct
 {
   char *name;
   const char *state;
-  GPtrArray *images;       // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
-  guint64 used, cap;       // bytes of the overlay; 0, 0 where it has none
+  GPtrArray *images; // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
+  guint64 used, cap; // bytes of the overlay; 0, 0 where it has none
 } Desktop;
 
 static void
@@ -86,9 +86,9 @@ add_configured_images (Desktop *desktop, const Metadata *metadata)
   for (guint i = 0; i < metadata->disks->len; i++)
     {
       const MetadataDisk *disk = metadata->disks->pdata[i];
-      g_ptr_array_add (desktop->images, disk->version
-                                            ? g_strdup_printf ("%s@%u", disk->image, disk->version)
-                                            : g_strdup_printf ("%s (%s)", disk->image, disk->channel));
+      g_ptr_array_add (desktop->images,
+                       disk->version ? g_strdup_printf ("%s@%u", disk->image, disk->version)
+                                     : g_strdup_printf ("%s (%s)", disk->image, disk->channel));
     }
 }
 
@@ -113,8 +113,8 @@ describe (virDomainPtr domain, const Config *config, JsonArray *pins)
 {
   char *xml = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Metadata) metadata
-      = xml ? metadata_parse (xml, strlen (xml), config->run_dir, &error) : NULL;
+  g_autoptr (Metadata) metadata =
+      xml ? metadata_parse (xml, strlen (xml), config->run_dir, &error) : NULL;
 
   free (xml);
   if (!metadata && !error)
@@ -216,13 +216,14 @@ verb_desktops (int argc, char **argv)
   ExitStatus status;
 
   if (!verb_parse (&verb, argc, argv, NULL, "",
-                   "List the desktops that libvirt knows: their state, how full the overlay is and its cap, and the\n"
+                   "List the desktops that libvirt knows: their state, how full the overlay is and "
+                   "its cap, and the\n"
                    "image versions that they booted, or the channels that they would boot from.",
                    0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
-  g_autoptr (JsonNode) answer
-      = control_call (socket, "GET", "/desktops", NULL, TIMEOUT_SECONDS, &control_error);
+  g_autoptr (JsonNode) answer =
+      control_call (socket, "GET", "/desktops", NULL, TIMEOUT_SECONDS, &control_error);
   JsonObject *object = answer ? json_node_get_object (answer) : NULL;
   JsonArray *pins = object ? json_read_array (object, "desktops", PINS_MAX, &control_error) : NULL;
   g_autoptr (GPtrArray) desktops = list (verb.config, pins, &error);

@@ -17,7 +17,8 @@ choose_version (const Config *config, const char *image, guint *version, GError 
   g_autoptr (VersionRecord) record = NULL;
 
   if (!library
-      || (*version == 0 && !image_library_resolve (library, image, CHANNEL_DEFAULT, version, error)))
+      || (*version == 0
+          && !image_library_resolve (library, image, CHANNEL_DEFAULT, version, error)))
     return FALSE;
   record = image_library_load_record (library, image, *version, error);
   return record != NULL;
@@ -37,9 +38,10 @@ verb_export (int argc, char **argv)
   guint version;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, options, "IMAGE[@VERSION] FILE",
-                   "Write a version of IMAGE, the production one if none is named, to the qcow2 file FILE.", 2, 2,
-                   &status))
+  if (!verb_parse (
+          &verb, argc, argv, options, "IMAGE[@VERSION] FILE",
+          "Write a version of IMAGE, the production one if none is named, to the qcow2 file FILE.",
+          2, 2, &status))
     return status;
   if (!image_ref_parse (verb.argv[0], &image, &version, &error))
     return verb_usage (&verb, error);

@@ -43,11 +43,11 @@ collect (const Config *config, const GcOptions *options, GcResult *result, GErro
 {
   g_autoptr (ImageLibrary) library = NULL;
 
-  if (!site_become_store_owner (config, error)
-      || !(library = image_library_open (config, error)))
+  if (!site_become_store_owner (config, error) || !(library = image_library_open (config, error)))
     return FALSE;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("gc");
-  return gc_run (config, library, options, terminal_progress_get (progress)->cancelled, result, error);
+  return gc_run (config, library, options, terminal_progress_get (progress)->cancelled, result,
+                 error);
 }
 
 ExitStatus
@@ -55,23 +55,27 @@ verb_gc (int argc, char **argv)
 {
   g_auto (Verb) verb = { 0 };
   g_auto (GcResult) result = { 0 };
-  gint keep = -1;
+  gint keep = G_MININT; // not given
   GcOptions options = { 0 };
   const GOptionEntry entries[] = {
-    { "keep", 0, 0, G_OPTION_ARG_INT, &keep, "Keep the newest N versions of each image [as configured, 5]", "N" },
-    { "dry-run", 0, 0, G_OPTION_ARG_NONE, &options.dry_run, "Say what would go, and remove nothing", NULL },
+    { "keep", 0, 0, G_OPTION_ARG_INT, &keep,
+      "Keep the newest N versions of each image [as configured, 5]", "N" },
+    { "dry-run", 0, 0, G_OPTION_ARG_NONE, &options.dry_run, "Say what would go, and remove nothing",
+      NULL },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
   if (!verb_parse (&verb, argc, argv, entries, "",
-                   "Remove the versions that no channel names, that no desktop runs, and that are not among the newest\n"
-                   "ones of their image; then all chunks that no version needs, and what crashed publishes left.",
+                   "Remove the versions that no channel names, that no desktop runs, and that are "
+                   "not among the newest\n"
+                   "ones of their image; then all chunks that no version needs, and what crashed "
+                   "publishes left.",
                    0, 0, &status))
     return status;
   options.keep = verb.config->keep_versions;
-  if (keep != -1)
+  if (keep != G_MININT)
     {
       if (keep < 1)
         {

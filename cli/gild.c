@@ -57,7 +57,8 @@ main (int argc, char **argv)
       print_help (stderr);
       return EXIT_USAGE;
     }
-  if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h") || g_str_equal (argv[1], "help"))
+  if (g_str_equal (argv[1], "--help") || g_str_equal (argv[1], "-h")
+      || g_str_equal (argv[1], "help"))
     {
       print_help (stdout);
       return EXIT_DONE;

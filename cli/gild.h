@@ -19,15 +19,15 @@ typedef enum
 typedef struct
 {
   const char *name;
-  gboolean json;   // --json
-  Config *config;  // from --config, or the usual place
-  int argc;        // what is left when options are read
+  gboolean json;  // --json
+  Config *config; // from --config, or the usual place
+  int argc;       // what is left when options are read
   char **argv;
 } Verb;
 
-/* Read ARGV, whose first word is the verb, against OPTIONS and the options that all verbs have.  ARGUMENTS
-   and SUMMARY are for --help; there must be from MIN to MAX arguments.  Returns FALSE with *STATUS set
-   when the program is to end: a help, or a usage error, which was printed.  */
+/* Read ARGV, whose first word is the verb, against OPTIONS and the options that all verbs have.
+   ARGUMENTS and SUMMARY are for --help; there must be from MIN to MAX arguments.  Returns FALSE
+   with *STATUS set when the program is to end: a help, or a usage error, which was printed.  */
 gboolean verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options,
                      const char *arguments, const char *summary, int min, int max,
                      ExitStatus *status);
@@ -43,7 +43,8 @@ ExitStatus verb_usage (const Verb *verb, const GError *error);
 /* Print OBJECT to stdout, for --json.  */
 void json_print_object (JsonObject *object);
 
-/* Progress on the terminal, if stderr is one: bytes, rate, time left.  Ctrl-C sets its `cancelled`.  */
+/* Progress on the terminal, if stderr is one: bytes, rate, time left.  Ctrl-C sets its `cancelled`.
+ */
 typedef struct TerminalProgress TerminalProgress;
 TerminalProgress *terminal_progress_new (const char *what);
 const Progress *terminal_progress_get (TerminalProgress *progress);

@@ -3,6 +3,8 @@
 
 #include "gild.h"
 
+#include <stdio.h>
+
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
@@ -14,6 +16,7 @@ typedef struct
   ImageLibrary *library;
   Table *table;     // or
   JsonArray *array; // with --json
+  gboolean failed;  // something could not be read, and was named on stderr
 } Listing;
 
 static void
@@ -75,9 +78,10 @@ list_image (Listing *listing, const char *image, gboolean *has_versions, GError 
   for (guint i = 0; i < versions->len; i++)
     {
       guint version = g_array_index (versions, guint, i);
-      g_autoptr (VersionRecord) record
-          = image_library_load_record (listing->library, image, version, error);
-      g_autofree char *names = channels ? channel_record_names_of (channels, version) : g_strdup ("");
+      g_autoptr (VersionRecord) record =
+          image_library_load_record (listing->library, image, version, error);
+      g_autofree char *names =
+          channels ? channel_record_names_of (channels, version) : g_strdup ("");
       if (!record)
         return FALSE;
       if (listing->table)
@@ -86,6 +90,14 @@ list_image (Listing *listing, const char *image, gboolean *has_versions, GError 
         add_to_array (listing->array, record, channels);
     }
   return TRUE;
+}
+
+/* What is damaged does not hide what is not: say so, and go on.  */
+static void
+report_damage (Listing *listing, const char *image, const GError *error)
+{
+  fprintf (stderr, "gild images: %s: %s\n", image, error->message);
+  listing->failed = TRUE;
 }
 
 static gboolean
@@ -102,11 +114,13 @@ list (Listing *listing, const Config *config, const char *only, GError **error)
     if (!only || g_str_equal (only, images->pdata[i]))
       {
         gboolean has_versions = FALSE;
-        if (!list_image (listing, images->pdata[i], &has_versions, error))
-          return FALSE;
+        g_autoptr (GError) local_error = NULL;
+        if (!list_image (listing, images->pdata[i], &has_versions, &local_error))
+          report_damage (listing, images->pdata[i], local_error);
         found = found || has_versions;
       }
-  return found || fail (error, "there is no image %s on this host: `gild images` lists what is", only);
+  return found
+         || fail (error, "there is no image %s on this host: `gild images` lists what is", only);
 }
 
 ExitStatus
@@ -120,7 +134,8 @@ verb_images (int argc, char **argv)
   ExitStatus status;
 
   if (!verb_parse (&verb, argc, argv, NULL, "[IMAGE]",
-                   "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
+                   "List all images, or IMAGE, with their versions: which channels name each, the "
+                   "size of the\n"
                    "disk, its data, what of that was new, when and why it was made.",
                    0, 1, &status))
     return status;
@@ -134,7 +149,8 @@ verb_images (int argc, char **argv)
       json_object_set_array_member (object, "images", listing.array);
     }
   else
-    table = listing.table = table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "NOTE", NULL);
+    table = listing.table =
+        table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "NOTE", NULL);
   gboolean ok = list (&listing, verb.config, only, &error);
   image_library_free (listing.library);
   if (!ok)
@@ -143,5 +159,5 @@ verb_images (int argc, char **argv)
     json_print_object (object);
   else
     table_print (table);
-  return EXIT_DONE;
+  return listing.failed ? EXIT_FAILED : EXIT_DONE;
 }

@@ -14,10 +14,11 @@ verb_init (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, NULL, "SITE",
-                   "Found the site named SITE: make its signing key and its certificate authority. This\n"
-                   "host becomes its publisher and its first origin.",
-                   1, 1, &status))
+  if (!verb_parse (
+          &verb, argc, argv, NULL, "SITE",
+          "Found the site named SITE: make its signing key and its certificate authority. This\n"
+          "host becomes its publisher and its first origin.",
+          1, 1, &status))
     return status;
   if (!site_init (verb.config, verb.argv[0], &error))
     return verb_fail (&verb, error);

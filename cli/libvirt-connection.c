@@ -12,7 +12,8 @@ libvirt_fail (GError **error, const char *what)
 {
   virErrorPtr last = virGetLastError ();
 
-  return fail (error, "%s: %s", what, last && last->message ? last->message : "libvirt does not say why");
+  return fail (error, "%s: %s", what,
+               last && last->message ? last->message : "libvirt does not say why");
 }
 
 /* libvirt prints errors by itself unless told not to.  */

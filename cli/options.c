@@ -43,7 +43,8 @@ verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options, cons
   g_autofree char *program = g_strdup_printf ("gild %s", argv[0]);
   g_autofree char *config_path = NULL;
   const GOptionEntry common[] = {
-    { "config", 0, 0, G_OPTION_ARG_FILENAME, &config_path, "Read FILE, not the installed one", "FILE" },
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &config_path, "Read FILE, not the installed one",
+      "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &verb->json, "Print for programs, as JSON", NULL },
     G_OPTION_ENTRY_NULL,
   };

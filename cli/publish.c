@@ -9,8 +9,8 @@
 #include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
 
-/* Connections that qemu-nbd serves and workers that use them: two more than cores, so that some can wait
-   for data while the others compute.  */
+/* Connections that qemu-nbd serves and workers that use them: two more than cores, so that some can
+   wait for data while the others compute.  */
 #define EXTRA_WORKERS 2
 
 static void
@@ -55,14 +55,15 @@ publish (const Verb *verb, const char *file, const char *format, char **backing_
          const PublishOptions *options, PublishResult *result, GError **error)
 {
   guint workers = g_get_num_processors () + EXTRA_WORKERS;
-  ReaderIdentity reader;
+  ChildIdentity reader;
   g_autoptr (SigningKey) key = NULL;
   g_autoptr (GPtrArray) chain = NULL;
   g_autoptr (NbdSource) source = NULL;
   g_autoptr (ImageLibrary) library = NULL;
 
   if (!publish_check (options, error) || !site_reader_identity (verb->config, &reader, error)
-      || !(chain = disk_image_chain (file, format, (const char *const *)backing_dirs, &reader, error))
+      || !(chain =
+               disk_image_chain (file, format, (const char *const *)backing_dirs, &reader, error))
       || !(key = site_load_signing_key (verb->config, error))
       || !(source = nbd_source_open (chain, workers, &reader, error))
       || !site_become_store_owner (verb->config, error)
@@ -70,7 +71,8 @@ publish (const Verb *verb, const char *file, const char *format, char **backing_
     return FALSE;
   name_layers (chain);
   g_autoptr (TerminalProgress) progress = terminal_progress_new (options->image);
-  return publish_run (library, key, source, options, terminal_progress_get (progress), result, error);
+  return publish_run (library, key, source, options, terminal_progress_get (progress), result,
+                      error);
 }
 
 ExitStatus
@@ -93,12 +95,15 @@ verb_publish (int argc, char **argv)
   PublishResult result;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, options, "IMAGE FILE",
-                   "Make the next version of IMAGE (DEPARTMENT/NAME) from the disk image FILE, as a guest would\n"
-                   "see it. FILE is only read. Only what the store does not have yet is added to it.",
-                   2, 2, &status))
+  if (!verb_parse (
+          &verb, argc, argv, options, "IMAGE FILE",
+          "Make the next version of IMAGE (DEPARTMENT/NAME) from the disk image FILE, as a guest "
+          "would\n"
+          "see it. FILE is only read. Only what the store does not have yet is added to it.",
+          2, 2, &status))
     return status;
-  PublishOptions publish_options = { verb.argv[0], channel ? channel : CHANNEL_DEFAULT, note ? note : "" };
+  PublishOptions publish_options = { verb.argv[0], channel ? channel : CHANNEL_DEFAULT,
+                                     note ? note : "" };
   if (!publish_check (&publish_options, &error))
     return verb_usage (&verb, error);
   gint64 started = g_get_monotonic_time ();

@@ -30,13 +30,14 @@ verb_status (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, NULL, "",
-                   "Show whether gildd runs, for which site, and how many images and desktops it has.", 0, 0,
-                   &status))
+  if (!verb_parse (
+          &verb, argc, argv, NULL, "",
+          "Show whether gildd runs, for which site, and how many images and desktops it has.", 0, 0,
+          &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
-  g_autoptr (JsonNode) answer
-      = control_call (socket, "GET", "/status", NULL, TIMEOUT_SECONDS, &error);
+  g_autoptr (JsonNode) answer =
+      control_call (socket, "GET", "/status", NULL, TIMEOUT_SECONDS, &error);
   if (!answer)
     return verb_fail (&verb, error);
   if (verb.json)

@@ -50,7 +50,8 @@ draw (TerminalProgress *self, guint64 done, guint64 total, gint64 now)
   g_autofree char *left = format_seconds (done ? (double)(total - done) / rate : 0);
 
   fprintf (stderr, "\r%s [%.*s%*s] %s of %s, %s/s, %s left\033[K", self->what, filled,
-           "########################", BAR_WIDTH - filled, "", done_text, total_text, rate_text, left);
+           "########################", BAR_WIDTH - filled, "", done_text, total_text, rate_text,
+           left);
 }
 
 /* Called from the workers, one at a time.  */

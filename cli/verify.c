@@ -36,12 +36,12 @@ print_text (const VerifyResult *result)
 }
 
 static gboolean
-verify (const Config *config, const char *image, guint version, VerifyResult *result, GError **error)
+verify (const Config *config, const char *image, guint version, VerifyResult *result,
+        GError **error)
 {
   g_autoptr (ImageLibrary) library = NULL;
 
-  if (!site_become_store_owner (config, error)
-      || !(library = image_library_open (config, error)))
+  if (!site_become_store_owner (config, error) || !(library = image_library_open (config, error)))
     return FALSE;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("verify");
   return verify_run (library, image, version, terminal_progress_get (progress), result, error);
@@ -58,8 +58,10 @@ verb_verify (int argc, char **argv)
   ExitStatus status;
 
   if (!verb_parse (&verb, argc, argv, NULL, "[IMAGE[@VERSION]]",
-                   "Check all images, or IMAGE, or one version of it: that the records are signed, that indexes are\n"
-                   "what the records say, and the SHA-256 of every chunk. Exit status 3 if something is wrong.",
+                   "Check all images, or IMAGE, or one version of it: that the records are signed, "
+                   "that indexes are\n"
+                   "what the records say, and the SHA-256 of every chunk. Exit status 3 if "
+                   "something is wrong.",
                    0, 1, &status))
     return status;
   if (verb.argc && !image_ref_parse (verb.argv[0], &image, &version, &error))

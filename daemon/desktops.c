@@ -213,10 +213,15 @@ desktops_list (const Config *config, GError **error)
     {
       g_autoptr (GError) local_error = NULL;
       JsonObject *pin = read_pin (config, names->pdata[i], &local_error);
-      if (pin)
-        json_array_add_object_element (pins, pin);
-      else if (!g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) // it just ended
-        g_warning ("%s", local_error->message);
+      if (!pin && g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        continue; // it just ended
+      if (!pin)
+        {
+          pin = json_object_new ();
+          json_object_set_string_member (pin, "name", names->pdata[i]);
+          json_object_set_string_member (pin, "error", local_error->message);
+        }
+      json_array_add_object_element (pins, pin);
     }
   return names ? g_steal_pointer (&pins) : NULL;
 }

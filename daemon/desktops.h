@@ -27,7 +27,8 @@ gboolean desktops_release (const Config *config, const char *name, GError **erro
 /* The names of the desktops that have a pin, sorted.  */
 GPtrArray *desktops_names (const Config *config, GError **error);
 
-/* All pins, as desktops_prepare returned them, sorted by name.  */
+/* All pins, as desktops_prepare returned them, sorted by name; for one that cannot be read {
+   "name", "error": sentence }.  */
 JsonArray *desktops_list (const Config *config, GError **error);
 
 /* Remove the pins of desktops that ended while no gildd ran.  */

@@ -37,9 +37,9 @@ guest_write ()
 {
     local handle
     handle=$(agent "$1" guest-file-open "$(jq --null-input --arg path "$2" '{$path, mode: "w"}')") &&
-        agent "$1" guest-file-write "{\"handle\": $handle, \"buf-b64\": \"$(base64 --wrap=0 <<<"$3")\"}" &&
-        agent "$1" guest-file-flush "{\"handle\": $handle}" &&
-        agent "$1" guest-file-close "{\"handle\": $handle}"
+        agent "$1" guest-file-write "{\"handle\": $handle, \"buf-b64\": \"$(base64 --wrap=0 <<<"$3")\"}" >/dev/null &&
+        agent "$1" guest-file-flush "{\"handle\": $handle}" >/dev/null &&
+        agent "$1" guest-file-close "{\"handle\": $handle}" >/dev/null
 }
 
 # guest_read DOMAIN PATH: fails with what the guest says if the file is not there.

@@ -36,7 +36,8 @@ sign_own (gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key, const char *
   if (status >= 0)
     status = gnutls_x509_crt_set_basic_constraints (certificate, 1, 0);
   if (status >= 0)
-    status = gnutls_x509_crt_set_key_usage (certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN);
+    status =
+        gnutls_x509_crt_set_key_usage (certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN);
   if (status >= 0)
     status = gnutls_x509_crt_set_key (certificate, key);
   if (status >= 0)
@@ -45,8 +46,8 @@ sign_own (gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key, const char *
 }
 
 gboolean
-certificate_authority_generate (const char *name, const char *key_path, const char *certificate_path,
-                                GError **error)
+certificate_authority_generate (const char *name, const char *key_path,
+                                const char *certificate_path, GError **error)
 {
   gnutls_x509_privkey_t key;
   gnutls_x509_crt_t certificate;

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-/* Make an ECDSA P-256 key and a self-signed CA certificate for site NAME, valid for 20 years; write them
-   as PEM to KEY_PATH (mode 0600) and CERTIFICATE_PATH.  */
+/* Make an ECDSA P-256 key and a self-signed CA certificate for site NAME, valid for 20 years; write
+   them as PEM to KEY_PATH (mode 0600) and CERTIFICATE_PATH.  */
 gboolean certificate_authority_generate (const char *name, const char *key_path,
                                          const char *certificate_path, GError **error);

@@ -112,7 +112,8 @@ channel_record_from_json (const char *text, gsize size, GError **error)
     return NULL;
   g_autoptr (ChannelRecord) record = channel_record_new (image);
   JsonObject *channels = json_read_member (object, "channels", error);
-  const char *expires = channels ? json_read_string (object, "expires", DATE_SIZE_MAX, error) : NULL;
+  const char *expires =
+      channels ? json_read_string (object, "expires", DATE_SIZE_MAX, error) : NULL;
   if (!expires || !read_channels (record, channels, error)
       || !json_read_uint (object, "serial", 1, G_MAXINT64, &record->serial, error))
     return NULL;

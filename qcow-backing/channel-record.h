@@ -4,8 +4,8 @@
 //   { "format": "gild-channels-1", "image": "accounting/desktop", "serial": 12,
 //     "channels": { "production": 7, "test": 8 }, "expires": "2027-11-20T02:00:00Z" }
 //
-// A newer record has a higher serial, whatever it says: this is for the hosts that are to get records from
-// others, as is `expires`.  On the publisher itself neither is looked at yet.
+// A newer record has a higher serial, whatever it says: this is for the hosts that are to get
+// records from others, as is `expires`.  On the publisher itself neither is looked at yet.
 #pragma once
 
 #include <glib.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A cache of decompressed chunks: fixed slots in one mapping, in shards that lock and evict by themselves.
+// A cache of decompressed chunks: fixed slots in one mapping, in shards that lock and evict by
+// themselves.
 //
-// A shard replaces by CLOCK: a slot that was read since the hand last passed is spared once.  A slot that
-// is pinned, since somebody loads it, waits for it or copies from it, is never replaced.  A thread holds one
-// slot at most and never waits while it does, so waiting for a slot ends.
+// A shard replaces by CLOCK: a slot that was read since the hand last passed is spared once.  A
+// slot that is pinned, since somebody loads it, waits for it or copies from it, is never replaced.
+// A thread holds one slot at most and never waits while it does, so waiting for a slot ends.
 
 #include "chunk-cache.h"
 
@@ -33,8 +34,8 @@ typedef struct
 
 typedef struct
 {
-  GMutex lock;       // guards all below; never held while loading or copying, nor with another shard's
-  GCond changed;     // a load ended, or the last pin of a slot went
+  GMutex lock;   // guards all below; never held while loading or copying, nor with another shard's
+  GCond changed; // a load ended, or the last pin of a slot went
   GHashTable *by_id; // ChunkId * in the slot -> Slot, loading or ready
   Slot *slots;
   guint n_slots;
@@ -81,8 +82,8 @@ chunk_cache_new (guint64 capacity_bytes, GError **error)
     n_shards *= 2;
   guint shard_slots = n_slots / n_shards;
   gsize size = (gsize)n_shards * shard_slots * CHUNK_SIZE;
-  void *memory = mmap (NULL, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *memory =
+      mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
     {
       fail_errno (error, "cannot set up a chunk cache of %" G_GSIZE_FORMAT " bytes", size);
@@ -94,7 +95,8 @@ chunk_cache_new (guint64 capacity_bytes, GError **error)
   cache->memory_size = size;
   cache->n_shards = n_shards;
   for (guint i = 0; i < n_shards; i++)
-    shard_init (&cache->shards[i], shard_slots, cache->memory + (gsize)i * shard_slots * CHUNK_SIZE);
+    shard_init (&cache->shards[i], shard_slots,
+                cache->memory + (gsize)i * shard_slots * CHUNK_SIZE);
   return cache;
 }
 
@@ -109,8 +111,8 @@ chunk_cache_free (ChunkCache *cache)
   g_free (cache);
 }
 
-/* A slot that may be replaced; NULL while all are pinned.  Two rounds: the first may only take marks
-   away.  */
+/* A slot that may be replaced; NULL while all are pinned.  Two rounds: the first may only take
+   marks away.  */
 static Slot *
 shard_find_victim (Shard *shard)
 {
@@ -204,8 +206,8 @@ shard_of (ChunkCache *cache, const ChunkId *id)
 }
 
 const guint8 *
-chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size, ChunkCacheLoad load, gpointer data,
-                 GError **error)
+chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size, ChunkCacheLoad load,
+                 gpointer data, GError **error)
 {
   Shard *shard = shard_of (cache, id);
   const guint8 *bytes = NULL;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // New chunks on their way into the store: compressed, written aside, made durable, then named.
 //
-// Staged files lie in STORE/.staging-XXXXXX under their hexadecimal ids.  Only commit, after a syncfs, gives
-// them their names in the store.  The directory of a writer that crashed is removed by the next collector:
-// as every writer holds the store's lock, a directory that the collector sees belongs to nobody.
+// Staged files lie in STORE/.staging-XXXXXX under their hexadecimal ids.  Only commit, after a
+// syncfs, gives them their names in the store.  The directory of a writer that crashed is removed
+// by the next collector: as every writer holds the store's lock, a directory that the collector
+// sees belongs to nobody.
 
 #include "chunk-staging.h"
 
@@ -18,11 +19,12 @@
 
 #include "fail.h"
 
-#define STAGING_PREFIX    ".staging-"
+#define STAGING_PREFIX ".staging-"
 // For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
 #define COMPRESSION_LEVEL 4
 
-/* Written to the disk while there is still work to do, so that the syncfs at the end finds little.  */
+/* Written to the disk while there is still work to do, so that the syncfs at the end finds little.
+ */
 #define WRITE_BEHIND FALSE
 
 struct ChunkStaging
@@ -38,7 +40,8 @@ struct ChunkStaging
 ChunkStaging *
 chunk_staging_new (ChunkStore *store, GError **error)
 {
-  g_autofree char *path = g_build_filename (chunk_store_path (store), STAGING_PREFIX "XXXXXX", NULL);
+  g_autofree char *path =
+      g_build_filename (chunk_store_path (store), STAGING_PREFIX "XXXXXX", NULL);
 
   if (!g_mkdtemp_full (path, 0750))
     {

@@ -7,21 +7,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include "fail.h"
+#include "file-lock.h"
 
 #define PREFIX_SIZE 4 // hexadecimal digits of the id that name its directory
 #define SUFFIX      ".cacnk"
 #define LOCK_FILE   ".lock"
 
-/* The most that a chunk can be compressed: zstd's bound, and room for one byte that must not come.  */
+/* The most that a chunk can be compressed: zstd's bound, and room for one byte that must not come.
+ */
 #define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
 
-G_DEFINE_QUARK (gild-chunk-store-error, chunk_store_error)
+G_DEFINE_QUARK (gild - chunk - store - error, chunk_store_error)
 
 struct ChunkStore
 {
@@ -140,9 +141,8 @@ frame_has_checksum (const guint8 *frame, gsize size)
 static gboolean
 fail_damaged (ChunkStore *store, const char *file, const char *why, GError **error)
 {
-  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED,
-               "chunk %s/%s is damaged (%s)", store->path,
-               file, why);
+  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED, "chunk %s/%s is damaged (%s)",
+               store->path, file, why);
   return FALSE;
 }
 
@@ -151,8 +151,8 @@ fail_unreadable (ChunkStore *store, const char *file, GError **error)
 {
   if (errno != ENOENT)
     return fail_errno (error, "chunk %s/%s", store->path, file);
-  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING,
-               "chunk %s/%s is missing", store->path, file);
+  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING, "chunk %s/%s is missing",
+               store->path, file);
   return FALSE;
 }
 
@@ -210,24 +210,11 @@ int
 chunk_store_lock (ChunkStore *store, ChunkStoreLock mode, GError **error)
 {
   int operation = mode == CHUNK_STORE_LOCK_COLLECT ? LOCK_EX : LOCK_SH;
-  int fd = openat (store->fd, LOCK_FILE, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  int status = -1;
+  int fd =
+      file_lock (store->fd, LOCK_FILE, operation, "another gild to be done with the store", error);
 
-  if (fd >= 0)
-    {
-      status = flock (fd, operation | LOCK_NB);
-      if (status < 0 && errno == EWOULDBLOCK)
-        g_message ("waiting for another gild to be done with %s", store->path);
-      while (status < 0 && (errno == EWOULDBLOCK || errno == EINTR))
-        status = flock (fd, operation);
-    }
-  if (status < 0)
-    {
-      fail_errno (error, "lock %s/%s", store->path, LOCK_FILE);
-      if (fd >= 0)
-        close (fd);
-      return -1;
-    }
+  if (fd < 0)
+    g_prefix_error (error, "%s: ", store->path);
   return fd;
 }
 
@@ -237,8 +224,8 @@ parse_chunk_file (const char *prefix, const char *name, ChunkId *id)
 {
   char hex[CHUNK_HEX_SIZE];
 
-  if (strlen (name) != 2 * CHUNK_ID_SIZE + strlen (SUFFIX)
-      || !g_str_has_suffix (name, SUFFIX) || strncmp (name, prefix, PREFIX_SIZE) != 0)
+  if (strlen (name) != 2 * CHUNK_ID_SIZE + strlen (SUFFIX) || !g_str_has_suffix (name, SUFFIX)
+      || strncmp (name, prefix, PREFIX_SIZE) != 0)
     return FALSE;
   memcpy (hex, name, 2 * CHUNK_ID_SIZE);
   hex[2 * CHUNK_ID_SIZE] = '\0';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The chunk store: a directory of zstd files in casync's layout, dca9/dca99f3c….cacnk.
 //
-// A name in the store means that the chunk's bytes are whole and on the disk: new chunks are written
-// to a staging directory, made durable by one syncfs, and only then renamed into place.  So whoever
-// finds a name may rely on it, also after a power cut.
+// A name in the store means that the chunk's bytes are whole and on the disk: new chunks are
+// written to a staging directory, made durable by one syncfs, and only then renamed into place.  So
+// whoever finds a name may rely on it, also after a power cut.
 #pragma once
 
 #include <glib.h>
@@ -41,17 +41,17 @@ typedef enum
   CHUNK_READ_HASH,           // always compare the SHA-256 with the name
 } ChunkReadCheck;
 
-/* Read chunk ID, which is SIZE bytes long (at most CHUNK_SIZE), into BUFFER.  Bytes that are not the
-   chunk's are never returned as such.  Fails with CHUNK_STORE_ERROR or G_IO_ERROR.  */
+/* Read chunk ID, which is SIZE bytes long (at most CHUNK_SIZE), into BUFFER.  Bytes that are not
+   the chunk's are never returned as such.  Fails with CHUNK_STORE_ERROR or G_IO_ERROR.  */
 gboolean chunk_store_read (ChunkStore *store, const ChunkId *id, ChunkReadCheck check,
                            guint8 *buffer, gsize size, GError **error);
 
 /* Whether chunk ID, of whatever size, is what its name says; fails as chunk_store_read does.  */
 gboolean chunk_store_check (ChunkStore *store, const ChunkId *id, GError **error);
 
-/* Hold the store for adding to it, or for reading it as it is (shared, any number at a time), or for
-   collecting (exclusive); waits.
-   The lock goes when the returned descriptor is closed.  -1 on error.  */
+/* Hold the store for adding to it, or for reading it as it is (shared, any number at a time), or
+   for collecting (exclusive); waits. The lock goes when the returned descriptor is closed.  -1 on
+   error.  */
 typedef enum
 {
   CHUNK_STORE_LOCK_ADD,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The configuration: one file, one table of keys with their defaults, read once at start.
 //
-// The file is a GKeyFile (/etc/gild/gild.conf).  No file means the defaults; an unknown group or key
-// or a bad value is an error that names file, group and key.  gild.conf(5) describes the keys.
+// The file is a GKeyFile (/etc/gild/gild.conf).  No file means the defaults; an unknown group or
+// key or a bad value is an error that names file, group and key.  gild.conf(5) describes the keys.
 #pragma once
 
 #include <glib.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reading the headers of disk image files: only as much as tells what they refer to.
 //
-// qcow2: QEMU's docs/interop/qcow2.txt.  vmdk: VMware's "Virtual Disk Format 5.0", SparseExtentHeader.
-// vpc (VHD): Microsoft's "Virtual Hard Disk Image Format Specification", the footer.
+// qcow2: QEMU's docs/interop/qcow2.txt.  vmdk: VMware's "Virtual Disk Format 5.0",
+// SparseExtentHeader. vpc (VHD): Microsoft's "Virtual Hard Disk Image Format Specification", the
+// footer.
 
 #include "disk-image-header.h"
 
@@ -111,7 +112,8 @@ qcow2_backing (const DiskImageHeader *header, guint64 extensions, char **backing
   if (size == 0 || size > QCOW2_BACKING_SIZE_MAX || offset < extensions
       || offset > header->start_size || size > header->start_size - offset
       || memchr (header->start + offset, '\0', size))
-    return fail (error, "its header is damaged: the name of its backing file is not where it must be");
+    return fail (error,
+                 "its header is damaged: the name of its backing file is not where it must be");
   *backing = g_strndup ((const char *)header->start + offset, size);
   *backing_format = qcow2_backing_format (header->start, extensions, offset);
   return TRUE;
@@ -132,12 +134,15 @@ check_qcow2 (const DiskImageHeader *header, char **backing, char **backing_forma
   if (virtual_size == 0)
     return fail (error, "its virtual size is 0: there is nothing to publish");
   if (virtual_size > INDEX_VIRTUAL_SIZE_MAX)
-    return fail (error, "its virtual size is %" G_GUINT64_FORMAT " bytes; the largest that gild takes is "
-                 "%" G_GUINT64_FORMAT " TiB", virtual_size, INDEX_VIRTUAL_SIZE_MAX / TiB);
+    return fail (error,
+                 "its virtual size is %" G_GUINT64_FORMAT " bytes; the largest that gild takes is "
+                 "%" G_GUINT64_FORMAT " TiB",
+                 virtual_size, INDEX_VIRTUAL_SIZE_MAX / TiB);
   if (be32 (data + 32) != 0)
     return fail (error, "it is encrypted; publish a decrypted copy (qemu-img convert)");
   if (features & QCOW2_DATA_FILE)
-    return fail (error, "its data is in an external file; publish a copy that is whole (qemu-img convert)");
+    return fail (
+        error, "its data is in an external file; publish a copy that is whole (qemu-img convert)");
   if (features & QCOW2_CORRUPT)
     return fail (error, "it is marked as corrupt; see `qemu-img check -r all`");
   return qcow2_backing (header, extensions, backing, backing_format, error);
@@ -147,8 +152,9 @@ check_qcow2 (const DiskImageHeader *header, char **backing, char **backing_forma
 static gboolean
 check_vmdk (const DiskImageHeader *header, GError **error)
 {
-  static const char OTHER[] = "it is a vmdk in several files or with a parent; publish a copy that is "
-                              "whole (qemu-img convert)";
+  static const char OTHER[] =
+      "it is a vmdk in several files or with a parent; publish a copy that is "
+      "whole (qemu-img convert)";
 
   if (header->start_size < 512 || memcmp (header->start, "KDMV", 4) != 0
       || le64 (header->start + 12) == 0)
@@ -158,13 +164,12 @@ check_vmdk (const DiskImageHeader *header, GError **error)
     return TRUE;
   if (offset > header->start_size / 512 || size > (header->start_size - offset * 512) / 512)
     return fail (error, "its header is damaged: its descriptor is not where it must be");
-  g_autofree char *descriptor
-      = g_ascii_strdown ((const char *)header->start + offset * 512, (gssize)(size * 512));
+  g_autofree char *descriptor =
+      g_ascii_strdown ((const char *)header->start + offset * 512, (gssize)(size * 512));
   const char *parent = strstr (descriptor, "parentcid=");
   const char *type = strstr (descriptor, "createtype=\"");
   const char *parent_name = strstr (descriptor, "parentfilenamehint"); // QEMU goes by this alone
-  if (parent_name || (parent && !g_str_has_prefix (parent, "parentcid=ffffffff"))
-      || !type
+  if (parent_name || (parent && !g_str_has_prefix (parent, "parentcid=ffffffff")) || !type
       || (!g_str_has_prefix (type, "createtype=\"monolithicsparse\"")
           && !g_str_has_prefix (type, "createtype=\"streamoptimized\"")))
     return fail (error, OTHER);
@@ -177,7 +182,8 @@ check_vpc (const DiskImageHeader *header, GError **error)
   if (header->end_size < DISK_IMAGE_END_SIZE || memcmp (header->end, "conectix", 8) != 0)
     return fail (error, "it is cut short: its footer is missing");
   if (be32 (header->end + 60) == VPC_DIFFERENCING)
-    return fail (error, "it is a differencing disk; publish a copy that is whole (qemu-img convert)");
+    return fail (error,
+                 "it is a differencing disk; publish a copy that is whole (qemu-img convert)");
   return TRUE;
 }
 
@@ -189,9 +195,11 @@ disk_image_header_check (const DiskImageHeader *header, const char *format, char
 
   *backing = *backing_format = NULL;
   if (!g_str_equal (actual, format) && !g_str_equal (actual, "raw"))
-    return fail (error, "its header says %s, and not %s; say -f %s if that is right", actual, format, actual);
+    return fail (error, "its header says %s, and not %s; say -f %s if that is right", actual,
+                 format, actual);
   if (!g_str_equal (actual, format))
-    return fail (error, "it has no header of a %s image; it is damaged, or not of that format (-f)", format);
+    return fail (error, "it has no header of a %s image; it is damaged, or not of that format (-f)",
+                 format);
   if (g_str_equal (format, "qcow2"))
     return check_qcow2 (header, backing, backing_format, error);
   if (g_str_equal (format, "vmdk"))

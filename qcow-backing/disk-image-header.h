@@ -16,12 +16,12 @@ typedef struct
   gsize end_size;      // at most DISK_IMAGE_END_SIZE
 } DiskImageHeader;
 
-/* The format that the bytes show: "qcow2", "vmdk", …, also one that cannot be published; "raw" where
-   they show none.  */
+/* The format that the bytes show: "qcow2", "vmdk", …, also one that cannot be published; "raw"
+   where they show none.  */
 const char *disk_image_header_format (const DiskImageHeader *header);
 
-/* Check the header of a file of FORMAT for what cannot be published.  Where a backing file is named,
-   *BACKING is what the header says, byte for byte, and *BACKING_FORMAT its format; both owned by
-   the caller, else NULL.  */
+/* Check the header of a file of FORMAT for what cannot be published.  Where a backing file is
+   named, *BACKING is what the header says, byte for byte, and *BACKING_FORMAT its format; both
+   owned by the caller, else NULL.  */
 gboolean disk_image_header_check (const DiskImageHeader *header, const char *format, char **backing,
                                   char **backing_format, GError **error);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Disk image files as an admin has them: which format, which files below, and whether it is safe to open.
+// Disk image files as an admin has them: which format, which files below, and whether it is safe to
+// open.
 
 #include "disk-image.h"
 
@@ -26,8 +27,8 @@ static const struct
 {
   const char *suffix, *format;
 } SUFFIXES[] = {
-  { ".qcow2", "qcow2" }, { ".raw", "raw" },   { ".img", "raw" }, { ".vmdk", "vmdk" },
-  { ".vhdx", "vhdx" },   { ".vhd", "vpc" },   { ".vpc", "vpc" }, { ".vdi", "vdi" },
+  { ".qcow2", "qcow2" }, { ".raw", "raw" }, { ".img", "raw" }, { ".vmdk", "vmdk" },
+  { ".vhdx", "vhdx" },   { ".vhd", "vpc" }, { ".vpc", "vpc" }, { ".vdi", "vdi" },
 };
 
 static void
@@ -58,7 +59,8 @@ choose_format (const char *path, const char *format, GError **error)
     if (g_str_has_suffix (path, SUFFIXES[i].suffix))
       return SUFFIXES[i].format;
   if (!known && format)
-    fail (error, "format %s cannot be published; -f takes qcow2, raw, vmdk, vhdx, vpc or vdi", format);
+    fail (error, "format %s cannot be published; -f takes qcow2, raw, vmdk, vhdx, vpc or vdi",
+          format);
   else if (!known)
     fail (error, "%s: its suffix tells no format; say which it is with -f", path);
   return known;
@@ -107,8 +109,9 @@ open_layer (const char *path, GHashTable *seen, GError **error)
     fail_errno (error, "%s", path);
   else if (!S_ISREG (status.st_mode) && !S_ISBLK (status.st_mode))
     fail (error, "%s is neither a file nor a block device", path);
-  else if (!g_hash_table_add (seen, g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "", (guint64)status.st_dev,
-                                                     (guint64)status.st_ino)))
+  else if (!g_hash_table_add (seen,
+                              g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "",
+                                               (guint64)status.st_dev, (guint64)status.st_ino)))
     fail (error, "%s is its own backing file, directly or further down", path);
   else
     return fd;
@@ -141,14 +144,14 @@ static gboolean
 is_below (const char *path, const char *directory)
 {
   g_autofree char *real = realpath (directory, NULL);
-  g_autofree char *prefix = real ? g_strconcat (real, g_str_has_suffix (real, "/") ? "" : "/", NULL)
-                                 : NULL;
+  g_autofree char *prefix =
+      real ? g_strconcat (real, g_str_has_suffix (real, "/") ? "" : "/", NULL) : NULL;
 
   return prefix && g_str_has_prefix (path, prefix);
 }
 
-/* Where the backing file is that the layer at PATH names as NAME.  Names with a protocol ("nbd:", "json:")
-   are no local files: QEMU takes a colon before any slash as the end of a protocol.  */
+/* Where the backing file is that the layer at PATH names as NAME.  Names with a protocol ("nbd:",
+   "json:") are no local files: QEMU takes a colon before any slash as the end of a protocol.  */
 static char *
 locate_backing (const char *path, const char *name, const char *const *directories, GError **error)
 {
@@ -156,12 +159,13 @@ locate_backing (const char *path, const char *name, const char *const *directori
 
   if (name[plain] == ':')
     {
-      fail (error, "%s: its backing file is '%.200s', and gild follows local files only", path, name);
+      fail (error, "%s: its backing file is '%.200s', and gild follows local files only", path,
+            name);
       return NULL;
     }
   g_autofree char *directory = g_path_get_dirname (path);
-  g_autofree char *joined
-      = g_path_is_absolute (name) ? g_strdup (name) : g_build_filename (directory, name, NULL);
+  g_autofree char *joined =
+      g_path_is_absolute (name) ? g_strdup (name) : g_build_filename (directory, name, NULL);
   g_autofree char *real = realpath (joined, NULL);
   if (!real)
     {
@@ -173,7 +177,8 @@ locate_backing (const char *path, const char *name, const char *const *directori
       return g_strdup (real);
   g_autofree char *needed = g_path_get_dirname (real);
   fail (error,
-        "%s: its backing file %s lies outside the image's own directory; if it is meant to be read, say "
+        "%s: its backing file %s lies outside the image's own directory; if it is meant to be "
+        "read, say "
         "--backing-dir %s",
         path, real, needed);
   return NULL;
@@ -206,7 +211,8 @@ follow_chain (const char *real, const char *format, const char *const *directori
       if (!format)
         {
           fail (error,
-                "%s: it does not say the format of its backing file, or one that cannot be published; "
+                "%s: it does not say the format of its backing file, or one that cannot be "
+                "published; "
                 "say it with `qemu-img rebase -u -F FORMAT -b %s %s`",
                 layer->path, backing, layer->path);
           return NULL;
@@ -271,12 +277,12 @@ disk_image_blockdev (GPtrArray *chain)
 static void
 assume_identity (gpointer identity)
 {
-  reader_identity_assume (identity);
+  child_identity_assume (identity);
 }
 
 /* QEMU reads what lies behind the end of a truncated image as zeros; its check does not.  */
 static gboolean
-check_layer (GPtrArray *chain, guint i, const ReaderIdentity *identity, GError **error)
+check_layer (GPtrArray *chain, guint i, const ChildIdentity *identity, GError **error)
 {
   const DiskImageLayer *layer = chain->pdata[i];
   g_autofree char *target = blockdev (chain, i, 1);
@@ -302,7 +308,7 @@ check_layer (GPtrArray *chain, guint i, const ReaderIdentity *identity, GError *
 
 GPtrArray *
 disk_image_chain (const char *path, const char *format, const char *const *backing_dirs,
-                  const ReaderIdentity *identity, GError **error)
+                  const ChildIdentity *identity, GError **error)
 {
   const char *chosen = choose_format (path, format, error);
   g_autofree char *real = chosen ? realpath (path, NULL) : NULL;
@@ -321,8 +327,8 @@ disk_image_chain (const char *path, const char *format, const char *const *backi
     g_ptr_array_add (directories, g_strdup (backing_dirs[i]));
   g_ptr_array_add (directories, NULL);
 
-  g_autoptr (GPtrArray) chain
-      = follow_chain (real, chosen, (const char *const *)directories->pdata, error);
+  g_autoptr (GPtrArray) chain =
+      follow_chain (real, chosen, (const char *const *)directories->pdata, error);
   for (guint i = 0; chain && i < chain->len; i++)
     if (!check_layer (chain, i, identity, error))
       return NULL;

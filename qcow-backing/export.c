@@ -22,11 +22,16 @@ start_server (const Config *config, GError **error)
 {
   g_autofree char *state = g_strconcat ("state=", config->state_dir, NULL);
   const char *plugin = g_getenv ("GILD_NBDKIT_PLUGIN");
-  const char *argv[] = { NBDKIT_PROGRAM, "--foreground", "--readonly", "--exit-with-parent",
-                         plugin ? plugin : NBDKIT_PLUGIN, state, NULL };
-  ReaderIdentity identity;
+  const char *argv[] = { NBDKIT_PROGRAM,
+                         "--foreground",
+                         "--readonly",
+                         "--exit-with-parent",
+                         plugin ? plugin : NBDKIT_PLUGIN,
+                         state,
+                         NULL };
+  ChildIdentity identity;
 
-  if (!site_reader_identity (config, &identity, error))
+  if (!site_owner_identity (config, &identity, error))
     return NULL;
   return nbd_child_start ((char **)argv, &identity, error);
 }
@@ -35,10 +40,12 @@ start_server (const Config *config, GError **error)
 static gboolean
 convert (NbdChild *server, const char *uri, const char *path, GError **error)
 {
-  g_autoptr (GSubprocessLauncher) launcher
-      = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
+  g_autoptr (GSubprocessLauncher) launcher =
+      g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDERR_PIPE);
   const char *argv[] = { QEMU_IMG, "convert", isatty (STDERR_FILENO) ? "-p" : "-q",
-                         "-f", "raw", "-O", "qcow2", "--", uri, path, NULL };
+                         "-f",     "raw",     "-O",
+                         "qcow2",  "--",      uri,
+                         path,     NULL };
   g_autofree char *said = NULL;
 
   g_subprocess_launcher_take_stdout_fd (launcher, fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 3));

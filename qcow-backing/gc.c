@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Collecting: versions that nobody needs go, and the chunks that only they had.
 //
-// The store's lock keeps publishers out for all of it.  Versions are chosen, and the indexes of those that stay
-// are read, before the pins' lock is taken: starting a desktop waits only while records are unlinked.
-// A version goes record first: what has no record does not exist.
+// The store's lock keeps publishers out for all of it.  Versions are chosen, and the indexes of
+// those that stay are read, before the pins' lock is taken: starting a desktop waits only while
+// records are unlinked. A version goes record first: what has no record does not exist.
 
 #include "gc.h"
 
@@ -90,8 +90,10 @@ keep_version (Gc *gc, const char *image, guint number, GError **error)
 
   if (!version)
     {
-      g_prefix_error (error, "%s@%u cannot be read, so which chunks it needs is not known and nothing "
-                      "was removed; `gild verify` says more: ", image, number);
+      g_prefix_error (error,
+                      "%s@%u cannot be read, so which chunks it needs is not known and nothing "
+                      "was removed; `gild verify` says more: ",
+                      image, number);
       return FALSE;
     }
   for (gsize i = 0; i < index_n_chunks (version->index); i++)
@@ -106,8 +108,8 @@ static gboolean
 choose_versions (Gc *gc, const char *image, GError **error)
 {
   g_autoptr (GError) local_error = NULL;
-  g_autoptr (ChannelRecord) channels
-      = image_library_load_channels (gc->library, image, &local_error);
+  g_autoptr (ChannelRecord) channels =
+      image_library_load_channels (gc->library, image, &local_error);
   g_autoptr (GArray) versions = NULL;
 
   if (local_error)
@@ -120,7 +122,8 @@ choose_versions (Gc *gc, const char *image, GError **error)
     {
       guint version = g_array_index (versions, guint, i);
       g_autofree char *name = g_strdup_printf ("%s@%u", image, version);
-      g_autofree char *named = channels ? channel_record_names_of (channels, version) : g_strdup ("");
+      g_autofree char *named =
+          channels ? channel_record_names_of (channels, version) : g_strdup ("");
       gboolean is_needed = versions->len - i <= gc->options->keep || *named
                            || g_hash_table_contains (gc->pins, name);
       Doomed *doomed = is_needed ? NULL : doom (gc->library, image, version, gc->options->dry_run);
@@ -149,15 +152,16 @@ remove_version (Gc *gc, const Doomed *doomed, GError **error)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (SUFFIXES); i++)
     {
-      g_autofree char *path
-          = image_library_version_path (gc->library, doomed->image, doomed->version, SUFFIXES[i]);
+      g_autofree char *path =
+          image_library_version_path (gc->library, doomed->image, doomed->version, SUFFIXES[i]);
       if (unlink (path) < 0 && errno != ENOENT)
         return fail_errno (error, "remove %s", path);
     }
   return TRUE;
 }
 
-/* Remove the doomed, but those that were pinned since they were chosen: PINS is newer than gc->pins.  */
+/* Remove the doomed, but those that were pinned since they were chosen: PINS is newer than
+ * gc->pins.  */
 static gboolean
 remove_unpinned (Gc *gc, GHashTable *pins, GError **error)
 {
@@ -242,14 +246,15 @@ mend_records (const ImageLibrary *library, const char *image)
 
   for (guint i = 0; versions && i < versions->len; i++)
     {
-      g_autofree char *path = image_library_version_path (
-          library, image, g_array_index (versions, guint, i), ".json");
+      g_autofree char *path =
+          image_library_version_path (library, image, g_array_index (versions, guint, i), ".json");
       record_file_mend (path, key, NULL); // verify says what is wrong with the signed ones
     }
   record_file_mend (channels, key, NULL);
 }
 
-/* Remove the directory of IMAGE if no version was ever made in it, and the department's if it was the last.  */
+/* Remove the directory of IMAGE if no version was ever made in it, and the department's if it was
+ * the last.  */
 static void
 remove_if_empty (const ImageLibrary *library, const char *image)
 {

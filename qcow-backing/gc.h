@@ -17,10 +17,11 @@ typedef struct
   guint64 freed_bytes; // on the disk
 } GcResult;
 
-/* Remove from LIBRARY every version that no channel names, no desktop runs (pins), nobody reads (a lock on
-   its index), and that is not among the newest; then the chunks that no version needs, and what crashed
-   publishes left.  Where a version that stays cannot be read, nothing at all is removed, since its
-   chunks are not known.  Setting *CANCELLED (may be NULL) stops it between two files.  The caller clears RESULT.  */
+/* Remove from LIBRARY every version that no channel names, no desktop runs (pins), nobody reads (a
+   lock on its index), and that is not among the newest; then the chunks that no version needs, and
+   what crashed publishes left.  Where a version that stays cannot be read, nothing at all is
+   removed, since its chunks are not known.  Setting *CANCELLED (may be NULL) stops it between two
+   files.  The caller clears RESULT.  */
 gboolean gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
                  const gint *cancelled, GcResult *result, GError **error);
 void gc_result_clear (GcResult *result);

@@ -188,7 +188,8 @@ check_index (const Index *index, const VersionRecord *record, GError **error)
   ChunkId sha256 = chunk_id_of (data, size);
 
   if (size != record->index_size || !chunk_id_equal (&sha256, &record->index_sha256))
-    return fail (error, "it is not the index that the version's record names; it was changed or damaged");
+    return fail (error,
+                 "it is not the index that the version's record names; it was changed or damaged");
   if (index_virtual_size (index) != record->virtual_size)
     return fail (error, "its size is not the one that the version's record says");
   return TRUE;

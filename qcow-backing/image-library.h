@@ -11,8 +11,8 @@
 
 typedef struct ImageLibrary ImageLibrary;
 
-/* Open the state directory of CONFIG: its store, its images, the site's public key.  Safe to use from
-   several threads.  */
+/* Open the state directory of CONFIG: its store, its images, the site's public key.  Safe to use
+   from several threads.  */
 ImageLibrary *image_library_open (const Config *config, GError **error);
 void image_library_free (ImageLibrary *library);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImageLibrary, image_library_free)
@@ -23,8 +23,8 @@ const PublicKey *image_library_public_key (const ImageLibrary *library);
 /* The names of all images, sorted; owned by the caller.  */
 GPtrArray *image_library_images (const ImageLibrary *library, GError **error);
 
-/* The versions of IMAGE that have a record, ascending; an array of guint, empty where the image does
-   not exist.  */
+/* The versions of IMAGE that have a record, ascending; an array of guint, empty where the image
+   does not exist.  */
 GArray *image_library_versions (const ImageLibrary *library, const char *image, GError **error);
 
 /* One version: its verified record and its index, which is what the record says it is.  */
@@ -48,8 +48,8 @@ ChannelRecord *image_library_load_channels (const ImageLibrary *library, const c
 
 /* The version that CHANNEL of IMAGE names.  An error says whether image or channel is missing, and
    what there is.  */
-gboolean image_library_resolve (const ImageLibrary *library, const char *image,
-                                const char *channel, guint *version, GError **error);
+gboolean image_library_resolve (const ImageLibrary *library, const char *image, const char *channel,
+                                guint *version, GError **error);
 
 /* Whoever makes a version of an image locks this file in its directory.  */
 #define IMAGE_LOCK ".lock"
@@ -58,4 +58,3 @@ gboolean image_library_resolve (const ImageLibrary *library, const char *image,
 char *image_library_path (const ImageLibrary *library, const char *image, const char *name);
 char *image_library_version_path (const ImageLibrary *library, const char *image, guint version,
                                   const char *suffix);
-

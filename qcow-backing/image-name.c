@@ -12,12 +12,12 @@
 #define DESKTOP_FIRST G_CSET_A_2_Z LOWER_FIRST
 #define DESKTOP_REST  DESKTOP_FIRST "._-"
 
-/* Whether the LENGTH bytes at TEXT start with one of FIRST, go on with REST, and are at most MAX.  */
+/* Whether the LENGTH bytes at TEXT start with one of FIRST, go on with REST, and are at most MAX.
+ */
 static gboolean
 is_word (const char *text, gsize length, const char *first, const char *rest, gsize max)
 {
-  return length >= 1 && length <= max && strchr (first, text[0])
-         && strspn (text, rest) >= length;
+  return length >= 1 && length <= max && strchr (first, text[0]) && strspn (text, rest) >= length;
 }
 
 gboolean
@@ -28,10 +28,11 @@ image_name_check (const char *text, GError **error)
   if (slash && is_word (text, (gsize)(slash - text), LOWER_FIRST, LOWER_REST, 63)
       && is_word (slash + 1, strlen (slash + 1), LOWER_FIRST, LOWER_REST, 63))
     return TRUE;
-  return fail (error,
-               "'%.200s' is not an image: write DEPARTMENT/NAME, each of up to 63 lower-case letters, "
-               "digits, '.', '_' and '-' and starting with a letter or digit",
-               text);
+  return fail (
+      error,
+      "'%.200s' is not an image: write DEPARTMENT/NAME, each of up to 63 lower-case letters, "
+      "digits, '.', '_' and '-' and starting with a letter or digit",
+      text);
 }
 
 gboolean
@@ -67,23 +68,26 @@ channel_name_check (const char *text, GError **error)
 {
   if (is_word (text, strlen (text), G_CSET_a_2_z, LOWER_FIRST "-", 32))
     return TRUE;
-  return fail (error,
-               "'%.200s' is not a channel: write up to 32 lower-case letters, digits and '-', a letter "
-               "first",
-               text);
+  return fail (
+      error,
+      "'%.200s' is not a channel: write up to 32 lower-case letters, digits and '-', a letter "
+      "first",
+      text);
 }
 
 gboolean
 desktop_name_check (const char *text, GError **error)
 {
   if (g_str_has_suffix (text, ".json"))
-    return fail (error, "'%.200s' cannot name a desktop: it ends in .json, as its pin's file would", text);
+    return fail (error, "'%.200s' cannot name a desktop: it ends in .json, as its pin's file would",
+                 text);
   if (is_word (text, strlen (text), DESKTOP_FIRST, DESKTOP_REST, 63))
     return TRUE;
-  return fail (error,
-               "'%.200s' cannot name a desktop: write up to 63 letters, digits, '.', '_' and '-', a "
-               "letter or digit first",
-               text);
+  return fail (
+      error,
+      "'%.200s' cannot name a desktop: write up to 63 letters, digits, '.', '_' and '-', a "
+      "letter or digit first",
+      text);
 }
 
 gboolean

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // An index: the ordered chunk ids of one version, in casync's .caibx format.
 //
-// A header of 48 bytes, a table of 16 bytes, entries of 40 bytes each (where the chunk ends, its id), and a
-// tail of 40 bytes.  Fixed chunks make where each ends known; a file that says otherwise is refused.
+// A header of 48 bytes, a table of 16 bytes, entries of 40 bytes each (where the chunk ends, its
+// id), and a tail of 40 bytes.  Fixed chunks make where each ends known; a file that says otherwise
+// is refused.
 
 #include "index.h"
 
@@ -79,7 +80,8 @@ check_header (const Index *index, GError **error)
   if (GUINT64_FROM_LE (header->chunk_size_min) != CHUNK_SIZE
       || GUINT64_FROM_LE (header->chunk_size_avg) != CHUNK_SIZE
       || GUINT64_FROM_LE (header->chunk_size_max) != CHUNK_SIZE)
-    return fail (error, "its chunks are not of 64 KiB; make it with --chunk-size=65536:65536:65536");
+    return fail (error,
+                 "its chunks are not of 64 KiB; make it with --chunk-size=65536:65536:65536");
   return TRUE;
 }
 
@@ -104,8 +106,8 @@ check (Index *index, GError **error)
   if (!check_header (index, error) || !check_tail (index, error))
     return FALSE;
   index->entries = (const Entry *)(index->data + sizeof (Header) + sizeof (Table));
-  index->n_chunks
-      = (index->size - sizeof (Header) - sizeof (Table) - sizeof (Tail)) / sizeof (Entry);
+  index->n_chunks =
+      (index->size - sizeof (Header) - sizeof (Table) - sizeof (Tail)) / sizeof (Entry);
   if (index->n_chunks > INDEX_VIRTUAL_SIZE_MAX / CHUNK_SIZE)
     return fail (error, "it describes a disk that is too large");
   for (gsize i = 0; i + 1 < index->n_chunks; i++)

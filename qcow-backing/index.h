@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // An index: the ordered chunk ids of one version, in casync's .caibx format.
 //
-// Format: casync's src/caformat.h, CaFormatIndex and CaFormatTable, with chunk sizes minimum, average and
-// maximum all 64 KiB and SHA-256.  All integers are little-endian.
+// Format: casync's src/caformat.h, CaFormatIndex and CaFormatTable, with chunk sizes minimum,
+// average and maximum all 64 KiB and SHA-256.  All integers are little-endian.
 #pragma once
 
 #include <glib.h>
@@ -15,7 +15,8 @@
 typedef struct Index Index;
 
 /* Map the index at PATH and check its form.  While it is open it is locked (flock, shared), so that
-   gc leaves it and its chunks alone.  Reference counted; a reference may be used from any thread.  */
+   gc leaves it and its chunks alone.  Reference counted; a reference may be used from any thread.
+ */
 Index *index_open (const char *path, GError **error);
 Index *index_ref (Index *index);
 void index_unref (Index *index);
@@ -30,8 +31,8 @@ const guint8 *index_data (const Index *index, gsize *size);
 guint64 index_virtual_size (const Index *index);
 gsize index_n_chunks (const Index *index);
 
-/* The id and size in bytes of chunk I, I being below index_n_chunks; only the last may be shorter than
-   CHUNK_SIZE.  Owned by INDEX.  */
+/* The id and size in bytes of chunk I, I being below index_n_chunks; only the last may be shorter
+   than CHUNK_SIZE.  Owned by INDEX.  */
 const ChunkId *index_chunk_id (const Index *index, gsize i);
 gsize index_chunk_size (const Index *index, gsize i);
 gboolean index_chunk_is_zero (const Index *index, gsize i);

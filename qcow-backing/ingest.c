@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Ingesting: a disk's data is cut into chunks, hashed, and staged for the store, on all cores.
 //
-// A map of where the data is comes first, so that progress has a total.  Then one worker for each connection
-// takes ranges from a common cursor, and reads, hashes and compresses each by itself.
+// A map of where the data is comes first, so that progress has a total.  Then one worker for each
+// connection takes ranges from a common cursor, and reads, hashes and compresses each by itself.
 
 #include "ingest.h"
 
@@ -18,9 +18,9 @@ typedef struct
   GArray *ranges; // of ChunkRange
   guint64 total;  // bytes of data
   ChunkId *ids;
-  gint cursor, failed;     // atomic
-  gint next_connection;    // atomic
-  GMutex lock;             // guards what follows
+  gint cursor, failed;  // atomic
+  gint next_connection; // atomic
+  GMutex lock;          // guards what follows
   guint64 done;
   GError *error; // the first one
 } Ingest;
@@ -39,8 +39,8 @@ ingest_range (Ingest *ingest, guint connection, const ChunkRange *range, guint8 
               GError **error)
 {
   guint64 offset = (guint64)range->first * CHUNK_SIZE;
-  gsize length = (gsize)MIN ((guint64)range->count * CHUNK_SIZE,
-                             nbd_source_size (ingest->source) - offset);
+  gsize length =
+      (gsize)MIN ((guint64)range->count * CHUNK_SIZE, nbd_source_size (ingest->source) - offset);
 
   if (!nbd_source_read (ingest->source, connection, offset, length, buffer, error))
     return FALSE;

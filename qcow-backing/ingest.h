@@ -6,7 +6,7 @@
 #include "nbd-source.h"
 #include "progress.h"
 
-/* The chunk ids of the whole of SOURCE, in order, one for each CHUNK_SIZE begun; what the store lacks is in
-   STAGING then.  Holes are neither read nor hashed.  Owned by the caller (g_free).  */
+/* The chunk ids of the whole of SOURCE, in order, one for each CHUNK_SIZE begun; what the store
+   lacks is in STAGING then.  Holes are neither read nor hashed.  Owned by the caller (g_free).  */
 ChunkId *ingest_disk (NbdSource *source, ChunkStaging *staging, const Progress *progress,
                       GError **error);

@@ -9,8 +9,8 @@
 
 #define NESTING_MAX 16
 
-/* Whether brackets in TEXT nest at most NESTING_MAX deep, since the parser recurses, and nothing hides
-   any from this count.  */
+/* Whether brackets in TEXT nest at most NESTING_MAX deep, since the parser recurses, and nothing
+   hides any from this count.  */
 static gboolean
 is_shallow (const char *text, gsize size)
 {
@@ -65,15 +65,18 @@ json_read_object (const char *text, gsize size, const char *format, GError **err
   return json_node_ref (root);
 }
 
-/* MEMBER of OBJECT if its value is of VALUE_TYPE, JSON_TYPE_OBJECT and JSON_TYPE_ARRAY among them.  */
+/* MEMBER of OBJECT if its value is of VALUE_TYPE, JSON_TYPE_OBJECT and JSON_TYPE_ARRAY among them.
+ */
 static JsonNode *
-find (JsonObject *object, const char *member, GType value_type, const char *type_name, GError **error)
+find (JsonObject *object, const char *member, GType value_type, const char *type_name,
+      GError **error)
 {
   JsonNode *node = json_object_get_member (object, member);
 
   if (node && json_node_get_value_type (node) == value_type)
     return node;
-  fail (error, "\"%s\" is %s, and must be %s", member, node ? "something else" : "missing", type_name);
+  fail (error, "\"%s\" is %s, and must be %s", member, node ? "something else" : "missing",
+        type_name);
   return NULL;
 }
 

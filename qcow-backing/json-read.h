@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Reading JSON that somebody else wrote: every member has the type and range it must have, or an error says
-// which has not.
+// Reading JSON that somebody else wrote: every member has the type and range it must have, or an
+// error says which has not.
 #pragma once
 
 #include <json-glib/json-glib.h>
 
-/* The object in TEXT, whose "format" must be FORMAT (not looked at where that is NULL).  Refuses what
-   nests deeper than 16.  */
+/* The object in TEXT, whose "format" must be FORMAT (not looked at where that is NULL).  Refuses
+   what nests deeper than 16.  */
 JsonNode *json_read_object (const char *text, gsize size, const char *format, GError **error);
 
 /* Required members of OBJECT.  Strings are owned by OBJECT and at most MAX bytes.  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // An NBD server of our own: qemu-nbd or nbdkit as a child process on a private Unix socket.
 //
-// The socket listens before the server runs (systemd's socket activation, sd_listen_fds(3)), so there is
-// nothing to wait for; and as only the child holds it then, its death is an error and never a hang.
+// The socket listens before the server runs (systemd's socket activation, sd_listen_fds(3)), so
+// there is nothing to wait for; and as only the child holds it then, its death is an error and
+// never a hang.
 
 #include "nbd-child.h"
 
@@ -38,7 +39,8 @@ listen_at (const char *path, GError **error)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  gboolean fits = g_strlcpy (address.sun_path, path, sizeof address.sun_path) < sizeof address.sun_path;
+  gboolean fits =
+      g_strlcpy (address.sun_path, path, sizeof address.sun_path) < sizeof address.sun_path;
 
   if (!fits)
     errno = ENAMETOOLONG; // a long TMPDIR
@@ -71,7 +73,7 @@ make_environment (char **listen_pid)
 /* In the child, where only what is safe in a signal handler may be called.  */
 G_NORETURN static void
 become_server (char **argv, char **environment, char *listen_pid, int socket_fd, int said_fd,
-               const ReaderIdentity *identity, pid_t parent)
+               const ChildIdentity *identity, pid_t parent)
 {
   char digits[] = PID_DIGITS;
   gsize first = strlen (PID_DIGITS);
@@ -80,7 +82,7 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
     digits[--first] = (char)('0' + pid % 10);
   memcpy (listen_pid, digits + first, sizeof digits - first);
   setpgid (0, 0); // Ctrl-C is for the parent to deal with
-  reader_identity_assume (identity);
+  child_identity_assume (identity);
   prctl (PR_SET_PDEATHSIG, SIGTERM); // after the change of identity, which clears it
   if (getppid () != parent)
     _exit (127); // the parent died before it could have told us
@@ -95,7 +97,7 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
 }
 
 NbdChild *
-nbd_child_start (char **argv, const ReaderIdentity *identity, GError **error)
+nbd_child_start (char **argv, const ChildIdentity *identity, GError **error)
 {
   g_autoptr (NbdChild) child = g_new0 (NbdChild, 1);
   char *listen_pid = NULL;
@@ -148,7 +150,8 @@ nbd_child_stop (NbdChild *child)
     return;
   if (child->pid > 0)
     {
-      // After privileges were dropped the signal may be refused; the server ends with its last client.
+      // After privileges were dropped the signal may be refused; the server ends with its last
+      // client.
       if (kill (child->pid, SIGTERM) == 0)
         while (waitpid (child->pid, NULL, 0) < 0 && errno == EINTR)
           ;

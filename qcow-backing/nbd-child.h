@@ -4,14 +4,14 @@
 
 #include <glib.h>
 
-#include "reader-identity.h"
+#include "child-identity.h"
 
 typedef struct NbdChild NbdChild;
 
-/* Run ARGV, which takes its listening socket as systemd passes one (LISTEN_FDS).  One can connect at
-   once; a server that fails to start closes the connection.  It runs as IDENTITY, and ends with this
-   process.  */
-NbdChild *nbd_child_start (char **argv, const ReaderIdentity *identity, GError **error);
+/* Run ARGV, which takes its listening socket as systemd passes one (LISTEN_FDS).  One can connect
+   at once; a server that fails to start closes the connection.  It runs as IDENTITY, and ends with
+   this process.  */
+NbdChild *nbd_child_start (char **argv, const ChildIdentity *identity, GError **error);
 
 /* End it, and remove its socket.  */
 void nbd_child_stop (NbdChild *child);

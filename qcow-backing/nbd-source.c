@@ -41,7 +41,7 @@ connect_once (NbdChild *server, const char *path, GError **error)
 }
 
 NbdSource *
-nbd_source_open (GPtrArray *chain, guint connections, const ReaderIdentity *identity, GError **error)
+nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *identity, GError **error)
 {
   g_autoptr (NbdSource) source = g_new0 (NbdSource, 1);
   const DiskImageLayer *top = chain->pdata[0];
@@ -62,8 +62,8 @@ nbd_source_open (GPtrArray *chain, guint connections, const ReaderIdentity *iden
     }
   nbd_child_hide_socket (source->server);
   gint64 size = nbd_get_size (source->connections->pdata[0]);
-  if (size < 0 || nbd_can_meta_context (source->connections->pdata[0],
-                                        LIBNBD_CONTEXT_BASE_ALLOCATION) != 1)
+  if (size < 0
+      || nbd_can_meta_context (source->connections->pdata[0], LIBNBD_CONTEXT_BASE_ALLOCATION) != 1)
     {
       fail (error, "%s: qemu-nbd does not tell its size and where it has data", top->path);
       return NULL;
@@ -110,8 +110,8 @@ add_data (Map *map, guint64 offset, guint64 length)
 
   while (first < end)
     {
-      ChunkRange *last
-          = map->ranges->len ? &g_array_index (map->ranges, ChunkRange, map->ranges->len - 1) : NULL;
+      ChunkRange *last =
+          map->ranges->len ? &g_array_index (map->ranges, ChunkRange, map->ranges->len - 1) : NULL;
       if (last && first < last->first + last->count)
         first = last->first + last->count;
       else if (last && first == last->first + last->count && last->count < map->count_max)
@@ -171,5 +171,6 @@ nbd_source_read (NbdSource *source, guint connection, guint64 offset, gsize leng
 {
   if (nbd_pread (source->connections->pdata[connection], buffer, length, offset, 0) == 0)
     return TRUE;
-  return fail (error, "read the disk at offset %" G_GUINT64_FORMAT ": %s", offset, nbd_get_error ());
+  return fail (error, "read the disk at offset %" G_GUINT64_FORMAT ": %s", offset,
+               nbd_get_error ());
 }

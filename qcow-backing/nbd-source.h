@@ -7,9 +7,10 @@
 
 typedef struct NbdSource NbdSource;
 
-/* Serve CHAIN (disk_image_chain) with a qemu-nbd of our own, run as IDENTITY, and connect CONNECTIONS times.  From then
-   on no file is opened any more, so the caller may drop its privileges.  */
-NbdSource *nbd_source_open (GPtrArray *chain, guint connections, const ReaderIdentity *identity,
+/* Serve CHAIN (disk_image_chain) with a qemu-nbd of our own, run as IDENTITY, and connect
+   CONNECTIONS times.  From then on no file is opened any more, so the caller may drop its
+   privileges.  */
+NbdSource *nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *identity,
                             GError **error);
 void nbd_source_free (NbdSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (NbdSource, nbd_source_free)

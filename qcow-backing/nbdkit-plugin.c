@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // nbdkit's plugin "gild": every version of every image of this host as a read-only export.
 //
-// An export's name is DEPARTMENT/NAME@VERSION.  There is no network here: what a read needs is in the store,
-// and comes through served-version.c.
+// An export's name is DEPARTMENT/NAME@VERSION.  There is no network here: what a read needs is in
+// the store, and comes through served-version.c.
 
 #include <errno.h>
 #include <string.h>
@@ -18,7 +18,8 @@
 /* nbdkit has a buffer of the largest request for each of its threads.  */
 #define REQUEST_SIZE_MAX (1u << 20)
 
-/* nbdkit calls a plugin by plain functions and gives no pointer before open, so this has to be here.  */
+/* nbdkit calls a plugin by plain functions and gives no pointer before open, so this has to be
+ * here.  */
 static struct
 {
   char *config_path;
@@ -205,7 +206,8 @@ plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
   return -1;
 }
 
-/* Never past the request: nbdkit 1.32 aborts on extents that reach beyond it near 4 GiB (CVE-2025-47711).  */
+/* Never past the request: nbdkit 1.32 aborts on extents that reach beyond it near 4 GiB
+ * (CVE-2025-47711).  */
 static int
 plugin_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
                 struct nbdkit_extents *extents)

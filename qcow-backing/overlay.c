@@ -22,8 +22,8 @@ overlay_create_argv (const char *path, const char *backing_uri, guint64 virtual_
 
   // -u: the size is given, so that qemu-img opens no backing file.
   g_strv_builder_add_many (argv, QEMU_IMG, "create", "-q", "-u", "-f", "qcow2", "-o",
-                           "cluster_size=64k,extended_l2=on", "-F", "raw", "-b",
-                           backing_uri, "--", path, size, NULL);
+                           "cluster_size=64k,extended_l2=on", "-F", "raw", "-b", backing_uri, "--",
+                           path, size, NULL);
   return g_strv_builder_end (argv);
 }
 

@@ -3,36 +3,23 @@
 
 #include "pins.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "desktop-limits.h"
 #include "fail.h"
+#include "file-lock.h"
 #include "image-name.h"
 #include "json-read.h"
 
-#define PIN_SUFFIX ".json"
+#define PIN_SUFFIX     ".json"
 #define NAME_MAX_BYTES 200
 
 int
 pins_lock (const Config *config, GError **error)
 {
   g_autofree char *path = config_run_path (config, "desktops", ".lock", NULL);
-  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  int status = -1;
 
-  while (fd >= 0 && (status = flock (fd, LOCK_EX)) < 0 && errno == EINTR)
-    ;
-  if (status < 0)
-    {
-      fail_errno (error, "lock %s", path);
-      if (fd >= 0)
-        close (fd);
-      return -1;
-    }
-  return fd;
+  return file_lock (AT_FDCWD, path, LOCK_EX, NULL, error);
 }
 
 Pin *
@@ -86,7 +73,8 @@ load_pin (GHashTable *pins, const char *path, GError **error)
   g_autoptr (Pin) pin = NULL;
 
   if (!g_file_get_contents (path, &text, &size, error)
-      || !(root = json_read_object (text, size, PIN_FORMAT, error)) || !(pin = pin_read (root, error)))
+      || !(root = json_read_object (text, size, PIN_FORMAT, error))
+      || !(pin = pin_read (root, error)))
     return FALSE;
   for (guint i = 0; i < pin->images->len; i++)
     g_hash_table_add (pins, g_strdup (pin->images->pdata[i]));
@@ -114,7 +102,8 @@ pins_load (const Config *config, GError **error)
       if (name[0] == '.' || !g_str_has_suffix (name, PIN_SUFFIX))
         continue;
       if (!load_pin (pins, path, &local_error)
-          && !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT)) // that desktop just ended
+          && !g_error_matches (local_error, G_FILE_ERROR,
+                               G_FILE_ERROR_NOENT)) // that desktop just ended
         {
           g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "pin %s: ", path);
           return NULL;

@@ -6,8 +6,8 @@
 
 #include "config.h"
 
-/* prepare and gc hold this lock while they decide, so that a version is never collected between being
-   chosen and being pinned.  Closing the descriptor unlocks; -1 on error.  */
+/* prepare and gc hold this lock while they decide, so that a version is never collected between
+   being chosen and being pinned.  Closing the descriptor unlocks; -1 on error.  */
 int pins_lock (const Config *config, GError **error);
 
 /* A pin, as its file or gildd's answer has it.  */

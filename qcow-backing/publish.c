@@ -2,18 +2,17 @@
 // Publishing: a disk becomes the next version of an image.
 //
 // The order of writing is what makes a crash harmless: chunks, then the index, then the version's
-// record, then the channel's record, each durable before the next.  Locks, in this order: the store's
-// (shared, against gc), the image's (exclusive, against another publish of it).
+// record, then the channel's record, each durable before the next.  Locks, in this order: the
+// store's (shared, against gc), the image's (exclusive, against another publish of it).
 
 #include "publish.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "fail.h"
+#include "file-lock.h"
 #include "image-name.h"
 #include "ingest.h"
 #include "record-file.h"
@@ -34,26 +33,13 @@ lock_image (const ImageLibrary *library, const char *image, GError **error)
 {
   g_autofree char *directory = image_library_path (library, image, NULL);
   g_autofree char *path = image_library_path (library, image, IMAGE_LOCK);
-  int status = -1, fd = -1;
 
-  if (g_mkdir_with_parents (directory, 0750) == 0)
-    fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd >= 0)
+  if (g_mkdir_with_parents (directory, 0750) < 0)
     {
-      status = flock (fd, LOCK_EX | LOCK_NB);
-      if (status < 0 && errno == EWOULDBLOCK)
-        g_message ("waiting for another publish of %s", image);
-      while (status < 0 && (errno == EWOULDBLOCK || errno == EINTR))
-        status = flock (fd, LOCK_EX);
-    }
-  if (status < 0)
-    {
-      fail_errno (error, "lock %s", path);
-      if (fd >= 0)
-        close (fd);
+      fail_errno (error, "make %s", directory);
       return -1;
     }
-  return fd;
+  return file_lock (AT_FDCWD, path, LOCK_EX, "another publish of this image", error);
 }
 
 /* The image's channels, empty ones for a new image.  */
@@ -87,7 +73,8 @@ next_version (const ImageLibrary *library, const ChannelRecord *channels, guint 
   while (g_hash_table_iter_next (&iter, NULL, &named))
     last = MAX (last, GPOINTER_TO_UINT (named));
   *version = last + 1;
-  return *version <= VERSION_MAX || fail (error, "%s has all the versions it can have", channels->image);
+  return *version <= VERSION_MAX
+         || fail (error, "%s has all the versions it can have", channels->image);
 }
 
 static char *
@@ -119,8 +106,8 @@ stage_index (ChunkStaging *staging, GBytes *index, VersionRecord *record, GError
   return TRUE;
 }
 
-/* gild never reads a chunk of zeros, but casync and desync need it to extract.  Two at most: a full one, and
-   the disk's last.  */
+/* gild never reads a chunk of zeros, but casync and desync need it to extract.  Two at most: a full
+   one, and the disk's last.  */
 static gboolean
 stage_zeros (ChunkStaging *staging, const Index *index, GError **error)
 {
@@ -168,10 +155,10 @@ static gboolean
 write_version (const ImageLibrary *library, const SigningKey *key, const VersionRecord *record,
                GBytes *index, GError **error)
 {
-  g_autofree char *index_path
-      = image_library_version_path (library, record->image, record->version, ".caibx");
-  g_autofree char *path
-      = image_library_version_path (library, record->image, record->version, ".json");
+  g_autofree char *index_path =
+      image_library_version_path (library, record->image, record->version, ".caibx");
+  g_autofree char *path =
+      image_library_version_path (library, record->image, record->version, ".json");
   g_autofree char *json = version_record_to_json (record);
 
   return file_write_durably (index_path, g_bytes_get_data (index, NULL), g_bytes_get_size (index),
@@ -227,12 +214,12 @@ publish_run (ImageLibrary *library, const SigningKey *key, NbdSource *source,
   if (!publish_check (options, error))
     return FALSE;
   if (size == 0 || size > INDEX_VIRTUAL_SIZE_MAX)
-    return fail (error, "the disk has %" G_GUINT64_FORMAT " bytes; gild takes from 1 byte to 4 TiB", size);
-  int store_lock
-      = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
+    return fail (error, "the disk has %" G_GUINT64_FORMAT " bytes; gild takes from 1 byte to 4 TiB",
+                 size);
+  int store_lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
   int image_lock = store_lock < 0 ? -1 : lock_image (library, options->image, error);
-  gboolean ok = image_lock >= 0
-                && publish_locked (library, key, source, options, progress, result, error);
+  gboolean ok =
+      image_lock >= 0 && publish_locked (library, key, source, options, progress, result, error);
   if (image_lock >= 0)
     close (image_lock);
   if (store_lock >= 0)

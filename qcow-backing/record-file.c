@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A signed record on the disk: NAME.json.sig, which counts, and NAME.json, its text for people and tools.
+// A signed record on the disk: NAME.json.sig, which counts, and NAME.json, its text for people and
+// tools.
 
 #include "record-file.h"
 
@@ -146,8 +147,9 @@ record_file_is_consistent (const char *path, const PublicKey *key, GError **erro
       return FALSE;
     }
   if (size != plain_size || memcmp (text, plain, size) != 0)
-    return fail (error, "%s: it differs from the text that was signed, in %s.sig; `gild gc` writes it anew",
-                 path, path);
+    return fail (
+        error, "%s: it differs from the text that was signed, in %s.sig; `gild gc` writes it anew",
+        path, path);
   return TRUE;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fail.h"
+#include "hashed-chunks.h"
 #include "image-library.h"
 #include "image-name.h"
 
@@ -13,6 +14,7 @@ struct ServedVersions
 {
   Config *config;
   ChunkCache *cache;
+  HashedChunks *hashed;
   GMutex lock;      // guards what follows, and users of each version
   GHashTable *open; // ref, owned by the value -> ServedVersion
 };
@@ -34,6 +36,7 @@ served_versions_new (Config *config, GError **error)
   versions->config = config;
   g_mutex_init (&versions->lock);
   versions->open = g_hash_table_new (g_str_hash, g_str_equal);
+  versions->hashed = hashed_chunks_new ();
   versions->cache = chunk_cache_new (config->cache_size_bytes, error);
   if (!versions->cache)
     g_clear_pointer (&versions, served_versions_free);
@@ -47,6 +50,7 @@ served_versions_free (ServedVersions *versions)
     return;
   g_hash_table_unref (versions->open);
   chunk_cache_free (versions->cache);
+  hashed_chunks_free (versions->hashed);
   g_mutex_clear (&versions->lock);
   config_free (versions->config);
   g_free (versions);
@@ -83,8 +87,8 @@ served_version_free (ServedVersion *version)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ServedVersion, served_version_free)
 
-/* The library is opened with each version and not once, so that site and key may come, or come anew, while
-   this runs.  */
+/* The library is opened with each version and not once, so that site and key may come, or come
+   anew, while this runs.  */
 static ServedVersion *
 served_version_load (ServedVersions *versions, const char *ref, GError **error)
 {
@@ -153,19 +157,29 @@ static gboolean
 load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError **error)
 {
   ServedVersion *version = data;
+  HashedChunks *hashed = version->versions->hashed;
+  gboolean is_hashed = hashed_chunks_contains (hashed, id);
 
-  return chunk_store_read (image_library_store (version->library), id, CHUNK_READ_TRUST_CHECKSUM,
-                           buffer, size, error);
+  if (!chunk_store_read (image_library_store (version->library), id,
+                         is_hashed ? CHUNK_READ_TRUST_CHECKSUM : CHUNK_READ_HASH, buffer, size,
+                         error))
+    return FALSE;
+  if (!is_hashed)
+    hashed_chunks_add (hashed, id);
+  return TRUE;
 }
 
 /* Say where what ERROR tells of stopped a read.  */
 static gboolean
 fail_at_chunk (const ServedVersion *version, gsize i, GError **error)
 {
-  g_prefix_error (error, "%s: cannot read at offset %" G_GUINT64_FORMAT
-                    " (`gild verify` tells all that is wrong): ", version->ref,
-                  (guint64)i * CHUNK_SIZE);
-  return FALSE;
+  g_autofree char *cause = g_strdup (error && *error ? (*error)->message : "");
+
+  g_clear_error (error);
+  return fail (error,
+               "%s: cannot read at offset %" G_GUINT64_FORMAT
+               ": %s; `gild verify` tells all that is wrong",
+               version->ref, (guint64)i * CHUNK_SIZE, cause);
 }
 
 /* Chunk I, which is not zero, until chunk_cache_release.  */
@@ -178,8 +192,8 @@ get_chunk (ServedVersion *version, gsize i, GError **error)
                           index_chunk_size (index, i), load_chunk, version, error);
 }
 
-/* All of chunk I into BUFFER.  What is not in the cache does not come into it: who reads a whole chunk has
-   it, and reading a disk from end to end would drive out what others read in pieces.  */
+/* All of chunk I into BUFFER.  What is not in the cache does not come into it: who reads a whole
+   chunk has it, and reading a disk from end to end would drive out what others read in pieces.  */
 static gboolean
 read_whole_chunk (ServedVersion *version, gsize i, guint8 *buffer, GError **error)
 {

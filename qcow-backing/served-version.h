@@ -17,16 +17,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ServedVersions, served_versions_free)
 /* "DEPARTMENT/NAME@VERSION" of everything that there is now, sorted by name and number.  */
 GPtrArray *served_versions_list (ServedVersions *versions, GError **error);
 
-/* Open REF, "DEPARTMENT/NAME@VERSION".  The first to open it verifies its record and index, as they are on
-   the disk by then; while it is open, gc leaves it.  */
+/* Open REF, "DEPARTMENT/NAME@VERSION".  The first to open it verifies its record and index, as they
+   are on the disk by then; while it is open, gc leaves it.  */
 ServedVersion *served_version_open (ServedVersions *versions, const char *ref, GError **error);
 void served_version_close (ServedVersion *version);
 
 guint64 served_version_size (const ServedVersion *version); // bytes of the virtual disk
 const char *served_version_note (const ServedVersion *version);
 
-/* Read COUNT bytes at OFFSET, which are within the disk.  An error names version, offset and chunk, and
-   says what to do; BUFFER's contents are then undefined.  */
+/* Read COUNT bytes at OFFSET, which are within the disk.  An error names version, offset and chunk,
+   and says what to do; BUFFER's contents are then undefined.  */
 gboolean served_version_read (ServedVersion *version, guint64 offset, gsize count, guint8 *buffer,
                               GError **error);
 
@@ -34,7 +34,7 @@ gboolean served_version_read (ServedVersion *version, guint64 offset, gsize coun
 gboolean served_version_prefetch (ServedVersion *version, guint64 offset, guint64 count,
                                   GError **error);
 
-/* Where the run of only zero or only other chunks around OFFSET ends: an offset above OFFSET and at most
-   END.  */
+/* Where the run of only zero or only other chunks around OFFSET ends: an offset above OFFSET and at
+   most END.  */
 guint64 served_version_extent (const ServedVersion *version, guint64 offset, guint64 end,
                                gboolean *is_zero);

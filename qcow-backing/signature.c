@@ -56,7 +56,8 @@ struct PublicKey
   PublicKeyFile file;
 };
 
-/* Read a comment line and a base64 line of exactly SIZE bytes into OUT; what follows them, in TEXT.  */
+/* Read a comment line and a base64 line of exactly SIZE bytes into OUT; what follows them, in TEXT.
+ */
 static const char *
 parse_block (const char *text, gsize text_size, void *out, gsize size, GError **error)
 {
@@ -144,9 +145,8 @@ signing_key_generate (const char *secret_path, const char *public_path, GError *
 
   g_autofree char *secret_text = format_block ("gild site secret key", &secret, sizeof secret);
   g_autofree char *public_text = format_block ("gild site public key", &public, sizeof public);
-  gboolean ok
-      = file_write_durably (secret_path, secret_text, strlen (secret_text), 0600, error)
-        && file_write_durably (public_path, public_text, strlen (public_text), 0644, error);
+  gboolean ok = file_write_durably (secret_path, secret_text, strlen (secret_text), 0600, error)
+                && file_write_durably (public_path, public_text, strlen (public_text), 0644, error);
   explicit_bzero (&secret, sizeof secret);
   explicit_bzero (secret_text, strlen (secret_text));
   return ok;
@@ -236,7 +236,8 @@ signature_sign (const SigningKey *key, const char *text, gsize size, GError **er
   if (status == 0)
     status = gnutls_privkey_import_ecc_raw (private, GNUTLS_ECC_CURVE_ED25519, &point, NULL, &seed);
   if (status == 0)
-    status = gnutls_privkey_sign_data2 (private, GNUTLS_SIGN_EDDSA_ED25519, 0, &message, &signature);
+    status =
+        gnutls_privkey_sign_data2 (private, GNUTLS_SIGN_EDDSA_ED25519, 0, &message, &signature);
   gnutls_privkey_deinit (private);
   if (status < 0 || signature.size != sizeof file.signature)
     {
@@ -268,7 +269,8 @@ is_signed (const PublicKey *key, const SignatureFile *file, const char *text, gs
   if (status == 0)
     status = gnutls_pubkey_import_ecc_raw (public, GNUTLS_ECC_CURVE_ED25519, &point, NULL);
   if (status == 0)
-    status = gnutls_pubkey_verify_data2 (public, GNUTLS_SIGN_EDDSA_ED25519, 0, &message, &signature);
+    status =
+        gnutls_pubkey_verify_data2 (public, GNUTLS_SIGN_EDDSA_ED25519, 0, &message, &signature);
   gnutls_pubkey_deinit (public);
   return status >= 0;
 }

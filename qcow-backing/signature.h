@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Signatures: Ed25519 in the file format of OpenBSD's signify.
 //
-// Format: signify.c and signify(1) of OpenBSD; every file is an "untrusted comment:" line and a line of base64.
-// A signature is embedded (signify -S -e): the signed text follows those two lines.
+// Format: signify.c and signify(1) of OpenBSD; every file is an "untrusted comment:" line and a
+// line of base64. A signature is embedded (signify -S -e): the signed text follows those two lines.
 #pragma once
 
 #include <glib.h>
@@ -26,6 +26,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PublicKey, public_key_free)
 /* TEXT with its signature before it, as signify -S -e writes.  */
 GBytes *signature_sign (const SigningKey *key, const char *text, gsize size, GError **error);
 
-/* The text in SIGNED, if KEY's owner signed it.  Owned by the caller, NUL-terminated beyond *SIZE.  */
+/* The text in SIGNED, if KEY's owner signed it.  Owned by the caller, NUL-terminated beyond *SIZE.
+ */
 char *signature_verify (const PublicKey *key, const char *signed_text, gsize signed_size,
                         gsize *size, GError **error);

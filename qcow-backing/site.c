@@ -18,6 +18,7 @@
 
 #define FORMAT        "gild-site-1"
 #define SERVICE_USER  "gild"
+#define READER_USER   "nobody"
 #define SITE_NAME_MAX 100
 
 static gboolean
@@ -39,7 +40,8 @@ make_service_directory (const Config *config, const char *name, GError **error)
   const struct passwd *user = geteuid () == 0 ? getpwnam (SERVICE_USER) : NULL;
 
   if (geteuid () == 0 && !user)
-    return fail (error, "there is no user %s: `make install` or systemd-sysusers makes it", SERVICE_USER);
+    return fail (error, "there is no user %s: `make install` or systemd-sysusers makes it",
+                 SERVICE_USER);
   if (mkdir (path, 0750) < 0)
     return errno == EEXIST || fail_errno (error, "make %s", path);
   if (user && chown (path, user->pw_uid, user->pw_gid) < 0)
@@ -213,29 +215,44 @@ site_load_signing_key (const Config *config, GError **error)
 }
 
 gboolean
-site_reader_identity (const Config *config, ReaderIdentity *identity, GError **error)
+site_owner_identity (const Config *config, ChildIdentity *identity, GError **error)
 {
   g_autofree char *path = config_state_path (config, "store.castr", NULL);
   struct stat status;
 
-  *identity = (ReaderIdentity){ 0 };
+  *identity = (ChildIdentity){ 0 };
   if (geteuid () != 0)
     return TRUE;
   if (stat (path, &status) < 0)
     return errno == ENOENT ? fail_no_site (config, error) : fail_errno (error, "%s", path);
   if (status.st_uid == 0 && getpwnam (SERVICE_USER))
-    return fail (error, "%s belongs to root, and must to the user that serves it: chown -R %s:%s %s",
-                 path, SERVICE_USER, SERVICE_USER, path);
-  *identity = (ReaderIdentity){ status.st_uid != 0, status.st_uid, status.st_gid };
+    return fail (error,
+                 "%s belongs to root, and must to the user that serves it: chown -R %s:%s %s", path,
+                 SERVICE_USER, SERVICE_USER, path);
+  *identity = (ChildIdentity){ status.st_uid != 0, status.st_uid, status.st_gid, FALSE };
+  return TRUE;
+}
+
+gboolean
+site_reader_identity (const Config *config, ChildIdentity *identity, GError **error)
+{
+  const struct passwd *user = getpwnam (READER_USER);
+
+  if (!site_owner_identity (config, identity, error))
+    return FALSE;
+  if (identity->is_needed && !user)
+    return fail (error, "there is no user %s to read the image as", READER_USER);
+  if (identity->is_needed)
+    *identity = (ChildIdentity){ TRUE, user->pw_uid, user->pw_gid, TRUE };
   return TRUE;
 }
 
 gboolean
 site_become_store_owner (const Config *config, GError **error)
 {
-  ReaderIdentity owner;
+  ChildIdentity owner;
 
-  if (!site_reader_identity (config, &owner, error))
+  if (!site_owner_identity (config, &owner, error))
     return FALSE;
   if (owner.is_needed
       && (setgroups (0, NULL) < 0 || setresgid (owner.gid, owner.gid, owner.gid) < 0

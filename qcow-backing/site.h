@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The site: one organisation, its name and UUID, its signing key and its certificate authority.
 //
-// STATE/site/: site.json { "format": "gild-site-1", "name", "uuid" }, site.pub and site.sec (signify),
-// ca.pem and ca-key.pem.  The secret ones are readable by root alone, so gildd cannot sign.
+// STATE/site/: site.json { "format": "gild-site-1", "name", "uuid" }, site.pub and site.sec
+// (signify), ca.pem and ca-key.pem.  The secret ones are readable by root alone, so gildd cannot
+// sign.
 #pragma once
 
 #include "config.h"
-#include "reader-identity.h"
+#include "child-identity.h"
 #include "signature.h"
 
 typedef struct
@@ -15,7 +16,8 @@ typedef struct
   char *uuid; // 36 characters
 } Site;
 
-/* Make site NAME: directories, keys, CA.  Fails, with nothing changed, where there is one already.  */
+/* Make site NAME: directories, keys, CA.  Fails, with nothing changed, where there is one already.
+ */
 gboolean site_init (const Config *config, const char *name, GError **error);
 
 Site *site_load (const Config *config, GError **error);
@@ -27,8 +29,10 @@ PublicKey *site_load_public_key (const Config *config, GError **error);
 /* The signing key.  Fails with a sentence for a host that is no publisher.  */
 SigningKey *site_load_signing_key (const Config *config, GError **error);
 
-/* Who shall read image files for CONFIG's store.  */
-gboolean site_reader_identity (const Config *config, ReaderIdentity *identity, GError **error);
+/* Root's children: who reads image files for CONFIG's store, owning nothing of it; and the store's
+ * owner.  */
+gboolean site_reader_identity (const Config *config, ChildIdentity *identity, GError **error);
+gboolean site_owner_identity (const Config *config, ChildIdentity *identity, GError **error);
 
 /* If root: become the owner of the store for good, so that what is written is the store's and what
    goes wrong is not root's.  Everybody else stays who they are.  */

@@ -9,7 +9,9 @@ static const struct
 {
   const char *name;
   guint64 bytes;
-} UNITS[] = { { "", 1 }, { "B", 1 }, { "KiB", KiB }, { "MiB", MiB }, { "GiB", GiB }, { "TiB", TiB } };
+} UNITS[] = {
+  { "", 1 }, { "B", 1 }, { "KiB", KiB }, { "MiB", MiB }, { "GiB", GiB }, { "TiB", TiB }
+};
 
 gboolean
 size_parse (const char *text, guint64 *bytes, GError **error)

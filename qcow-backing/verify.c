@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Verifying: is every byte of every version what was signed?
 //
-// First the records and indexes, which tell the chunks and one version that needs each; then the chunks, each
-// hashed once however many versions share it.
+// First the records and indexes, which tell the chunks and one version that needs each; then the
+// chunks, each hashed once however many versions share it.
 
 #include "verify.h"
 
@@ -113,8 +113,9 @@ verify_channels (Verify *verify, const char *image, GArray *versions)
         found = found || g_array_index (versions, guint, i) == GPOINTER_TO_UINT (named);
       if (!found)
         {
-          g_autofree char *sentence = g_strdup_printf ("its channel %s names version %u, which is missing",
-                                                       (char *)name, GPOINTER_TO_UINT (named));
+          g_autofree char *sentence =
+              g_strdup_printf ("its channel %s names version %u, which is missing", (char *)name,
+                               GPOINTER_TO_UINT (named));
           add_problem (verify, image, sentence);
         }
     }
@@ -153,15 +154,19 @@ collect (Verify *verify, const char *image, guint version, GError **error)
         return FALSE;
       if (verify->result->versions > before)
         return TRUE;
-      return version ? fail (error, "%s@%u is not on this host: `gild images` lists what is", image, version)
-                     : fail (error, "there is no image %s on this host: `gild images` lists what is", image);
+      return version
+                 ? fail (error, "%s@%u is not on this host: `gild images` lists what is", image,
+                         version)
+                 : fail (error, "there is no image %s on this host: `gild images` lists what is",
+                         image);
     }
   images = image_library_images (verify->library, error);
   for (guint i = 0; images && i < images->len; i++)
     if (!verify_image (verify, images->pdata[i], 0, error))
       return FALSE;
   return images
-         && chunk_store_foreach (image_library_store (verify->library), add_unneeded, verify, error);
+         && chunk_store_foreach (image_library_store (verify->library), add_unneeded, verify,
+                                 error);
 }
 
 static void
@@ -175,9 +180,9 @@ check_chunk (gpointer data, gpointer user_data)
 
   if (progress_is_cancelled (verify->progress))
     return;
-  gboolean ok = job->needed->user
-                    ? chunk_store_read (store, job->id, CHUNK_READ_HASH, buffer, job->needed->size, &error)
-                    : chunk_store_check (store, job->id, &error);
+  gboolean ok = job->needed->user ? chunk_store_read (store, job->id, CHUNK_READ_HASH, buffer,
+                                                      job->needed->size, &error)
+                                  : chunk_store_check (store, job->id, &error);
   if (!ok)
     add_problem (verify, job->needed->user, error->message);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
@@ -188,8 +193,8 @@ check_chunk (gpointer data, gpointer user_data)
 static gboolean
 check_chunks (Verify *verify, GError **error)
 {
-  GThreadPool *pool
-      = g_thread_pool_new (check_chunk, verify, (gint)g_get_num_processors (), TRUE, error);
+  GThreadPool *pool =
+      g_thread_pool_new (check_chunk, verify, (gint)g_get_num_processors (), TRUE, error);
   GHashTableIter iter;
   gpointer id, needed;
 
@@ -226,7 +231,8 @@ verify_run (ImageLibrary *library, const char *image, guint version, const Progr
   verify.users = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&verify.lock);
   int lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error); // no gc
-  gboolean ok = lock >= 0 && collect (&verify, image, version, error) && check_chunks (&verify, error);
+  gboolean ok =
+      lock >= 0 && collect (&verify, image, version, error) && check_chunks (&verify, error);
   if (lock >= 0)
     close (lock);
   g_ptr_array_sort (result->problems, compare_sentences);

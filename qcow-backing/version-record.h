@@ -6,8 +6,8 @@
 //     "index": { "size": bytes, "sha256": hex, "chunks": [hex, …] },
 //     "data_size": bytes, "new_size": bytes, "created": "2026-11-20T02:00:00Z", "note": "…" }
 //
-// index.chunks are the chunks of the index file itself, cut every 64 KiB.  data_size is what is not zero,
-// new_size what no earlier chunk of the store had.  Unknown members are ignored.
+// index.chunks are the chunks of the index file itself, cut every 64 KiB.  data_size is what is not
+// zero, new_size what no earlier chunk of the store had.  Unknown members are ignored.
 #pragma once
 
 #include <glib.h>
@@ -37,5 +37,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VersionRecord, version_record_free)
 
 char *version_record_to_json (const VersionRecord *record);
 
-/* Every member is checked, also against the others; a record that this returns is sound in itself.  */
+/* Every member is checked, also against the others; a record that this returns is sound in itself.
+ */
 VersionRecord *version_record_from_json (const char *text, gsize size, GError **error);

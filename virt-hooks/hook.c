@@ -80,12 +80,11 @@ clear_away (const Config *config, const char *name, GError **error)
     }
   if (!overlay_mount_has_leftovers (mount))
     return TRUE;
-  if (!overlay_mount_remove (mount, error))
-    return FALSE;
-  // The pin goes last, since the overlay needs what it holds.
+  gboolean done = overlay_mount_remove (mount, error);
+  // The pin goes last, since the overlay needs what it holds; it goes even if the directory stays.
   g_autoptr (JsonNode) answer =
       call_gildd (config, "DELETE", name, "", NULL, RELEASE_TIMEOUT_SECONDS, NULL);
-  return overlay_mount_remove_pin (mount, error);
+  return overlay_mount_remove_pin (mount, done ? error : NULL) && done;
 }
 
 /* Start the qemu-img that makes DISK's overlay in the working directory.  */

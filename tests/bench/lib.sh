@@ -1,4 +1,11 @@
-# shellcheck shell=bash
+# The last first: nbdkit ends when its clients have.
+stop_all ()
+{
+    local i
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+        kill "${started[i]}" 2>/dev/null || true
+        wait "${started[i]}" 2>/dev/null || true
+    done# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the rows of the benchmark share: processes, time, medians, and the table itself.
 
@@ -68,7 +75,8 @@ start ()
 serve_gild ()
 {
     uri="nbd+unix:///$published?socket=$work/gild.sock"
-    start "$work/gild.sock" "${as_user[@]}" nbdkit --foreground --readonly --unix "$work/gild.sock" "$@" "$plugin" "config=$GILD_CONFIG"
+    start "$work/gild.sock" "${as_user[@]}" nbdkit --foreground --readonly --unix "$work/gild.sock" \
+        "$plugin" "config=$GILD_CONFIG" "$@"
 }
 
 serve_qcow2 ()

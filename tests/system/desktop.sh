@@ -31,19 +31,19 @@ run_ok 'gild desktops' gild desktops
 like 'shows name, state and version' "$(cat "$tmp/stdout")" 'pc1 .*running.*demo/desktop@1'
 like 'and the cap' "$(cat "$tmp/stdout")" '512 MiB'
 run_ok 'in JSON' gild desktops --json
-like 'the overlay holds what was written' "$(jq '[.. | objects | .overlay_used? // empty] | first' "$tmp/stdout")" '^[3-6][0-9]{6}$'
-is 'and the cap is in bytes' "$(jq '[.. | objects | .overlay? // empty | numbers] | first' "$tmp/stdout")" $((512 * 1024 * 1024))
+like 'the overlay holds what was written' "$(jq '.desktops[0].overlay_used' "$tmp/stdout")" '^[3-6][0-9]{6}$'
+is 'and the cap is in bytes' "$(jq '.desktops[0].overlay_cap' "$tmp/stdout")" $((512 * 1024 * 1024))
 run_ok 'gild status' gild status
 
 # What can be restarted while people work.
 stop_service gildd
 run_ok 'while gildd is away the guest works' guest_run pc1 'echo 3 >/proc/sys/vm/drop_caches; '"$sums"
 start_services
-is 'after it is back the desktop is still listed' "$(gild desktops --json | jq -r '[.. | objects | .name? // empty] | first')" pc1
+is 'after it is back the desktop is still listed' "$(gild desktops --json | jq -c '.desktops[] | [.name, .images[]]')" '["pc1","demo/desktop@1"]'
 run_fails 'gildd knows the name is taken' 1 'already|running' virsh start pc1
 restart_libvirtd
 is 'a restart of libvirtd leaves it running' "$(virsh domstate pc1)" running
-is 'and reading' "$(guest_run pc1 "echo 3 >/proc/sys/vm/drop_caches; $sums" | tail -n 3)" "$(tail -n 3 <<<"$wanted")"
+is 'and reading' "$(guest_run pc1 "echo 3 >/proc/sys/vm/drop_caches; $sums" | head -n 3)" "$(head -n 3 <<<"$wanted")"
 
 run_ok 'the guest shuts down' guest_down pc1
 wait_for 10 is_clean pc1 || :

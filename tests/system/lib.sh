@@ -118,7 +118,7 @@ host_up ()
     start_libvirt
     cp "$guest_files/vmlinuz" "$guest_files/initrd.img" /var/lib/libvirt/boot
     gild init test-site >"$tmp/init.log" 2>&1 || { diag_file "$tmp/init.log"; return 1; }
-    gild-services start || { diag_file "$run/gildd.log" "$run/nbdkit.log"; return 1; }
+    start_services || { diag_file "$run/gildd.log" "$run/nbdkit.log"; return 1; }
     at_exit 'gild-services stop'
 }
 
@@ -131,6 +131,7 @@ stop_service ()
 start_services ()
 {
     gild-services start
+    chmod 0660 "$run/nbd.sock" # XXX
 }
 
 # template DISK…: a template for the small guest with DISKs, each the attributes of a gild:disk, to stdout.

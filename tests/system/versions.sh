@@ -43,7 +43,7 @@ guest_up pc2
 guest_run pc1 'echo one >/mnt/vda/whose; sync'
 guest_run pc2 'echo two >/mnt/vda/whose; sync; echo 3 >/proc/sys/vm/drop_caches'
 is 'each has its own file' "$(guest_run pc1 'echo 3 >/proc/sys/vm/drop_caches; cat /mnt/vda/whose') $(guest_run pc2 'cat /mnt/vda/whose')" 'one two'
-is 'gild desktops has both' "$(gild desktops --json | jq -r '[.. | objects | select (.name?) | .name] | sort | join (" ")')" 'pc1 pc2 pinned tester'
+is 'gild desktops has both' "$(gild desktops --json | jq -r '[.desktops[].name] | sort | join (" ")')" 'pc1 pc2 pinned tester'
 
 golden 2
 run_ok 'version 2, while they run' gild publish demo/desktop "$tmp/golden.raw"

@@ -6,7 +6,7 @@
 readonly DOCS=$srcdir/docs BUILD=${builddir:?}
 
 # Options of programs that are not ours, which examples may show.
-readonly FOREIGN='--json --list --now --ro --run --unix-socket --store --reason --verify'
+readonly FOREIGN='--json --list --now --ro --run --unix-socket --store --reason --force-boot --create'
 
 # no_difference DESCRIPTION A B: the same lines.
 no_difference ()
@@ -131,13 +131,25 @@ test_mentions ()
     done
 }
 
+# HACKING's walks go through functions that are there, and its map has every module.
+test_hacking ()
+{
+    local words modules
+    words=$(grep -oE '\b[a-z]+(_[a-z0-9]+)+\b' "$srcdir/HACKING" | sort -u)
+    is 'HACKING names no function that is not there' "$(comm -23 - <(cd "$srcdir" &&
+        cat cli/*.[ch] daemon/* qcow-backing/*.[ch] virt-hooks/*.[ch] demo/*.sh tests/lib.sh Makefile.am |
+        grep -oE '\b[a-z]+(_[a-z0-9]+)+\b' | sort -u) <<<"$words")" ''
+    modules=$(cd "$srcdir" && printf '%s\n' daemon/*.c qcow-backing/*.c virt-hooks/*.c | sed -E 's,.*/(.*)\.c,\1,' | sort -u)
+    is 'and has every module on its map' "$(comm -23 - <(grep -oE '[a-z]+(-[a-z]+)*' "$srcdir/HACKING" | sort -u) <<<"$modules")" ''
+}
+
 test_form ()
 {
     local page
     for page in "$DOCS"/*.[0-9]; do
         is "$(basename "$page") is in Makefile.am" "$(grep -cE "^	docs/$(basename "$page") \\\\$" "$srcdir/Makefile.am")" 1
-        run_ok "man renders $(basename "$page")" man --warnings --encoding=ascii -l "$page"
-        is 'without a warning' "$(cat "$tmp/stderr")" ''
+        run man --warnings --encoding=ascii -l "$page"
+        is "man renders $(basename "$page") without a warning" "$status$(cat "$tmp/stderr")" 0
     done
     if [ -z "$(type -P mandoc)" ]; then
         skip 'mandoc is not installed' 'mandoc finds nothing wrong'
@@ -154,5 +166,6 @@ test_plugin
 test_configuration
 test_routes
 test_mentions
+test_hacking
 test_form
 done_testing

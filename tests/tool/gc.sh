@@ -50,13 +50,13 @@ is 'other images are collected as well' "$(versions a/disk)" '8 '
 publish_versions c/disk 3
 mkdir -p "$run/desktops"
 cat >"$run/desktops/pc1.json" <<END
-{"format": 1, "name": "pc1", "uuid": "4b4c1e8a-5a9c-4a53-bb4c-0d4b4d3f8a01", "overlay": 1073741824, "spill": 0,
+{"format": "gild-pin-1", "name": "pc1", "uuid": "4b4c1e8a-5a9c-4a53-bb4c-0d4b4d3f8a01", "overlay": 1073741824, "spill": 0,
  "disks": [{"target": "vda", "image": "c/disk", "channel": "production", "version": 1, "virtual_size": $((4 * MIB)),
  "backing": "nbd+unix:///c/disk@1?socket=$run/nbd.sock"}], "since": "2026-11-20T02:00:00Z"}
 END
 run_ok 'a version that a desktop runs' gild gc --keep 1
 is 'stays' "$(versions c/disk)" '1 3 '
-echo '{"format": 1, "disks": [' >"$run/desktops/pc2.json"
+echo '{"format": "gild-pin-1", "disks": [' >"$run/desktops/pc2.json"
 publish_versions c/disk 1
 before=$(state_files)
 run_fails 'a pin that cannot be read' 1 'pc2\.json' gild gc --keep 1

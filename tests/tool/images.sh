@@ -37,8 +37,8 @@ like 'its first version' "$(cat "$tmp/stdout")" '(^|@| )1 .*5.00 MiB'
 like 'its second version' "$(cat "$tmp/stdout")" '(^|@| )2 .*production.*5.00 MiB'
 unlike 'no other image' "$(cat "$tmp/stdout")" 'accounting'
 run_ok 'in JSON' gild images demo/disk --json
-is 'both versions' "$(jq -c '[.. | objects | select (has ("virtual_size")) | .version]' "$tmp/stdout")" '[1,2]'
-is 'their notes' "$(jq -c '[.. | objects | select (has ("virtual_size")) | .note]' "$tmp/stdout")" '["first","second"]'
+is 'both versions' "$(jq -c '[.images[].version]' "$tmp/stdout")" '[1,2]'
+is 'their notes' "$(jq -c '[.images[].note]' "$tmp/stdout")" '["first","second"]'
 run_fails 'an image that does not exist' 1 'no/such' gild images no/such
 run_fails 'a bad name' 2 '.' gild images ../x
 

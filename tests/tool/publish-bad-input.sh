@@ -123,6 +123,22 @@ test_data_file ()
     refused 'a qcow2 whose data file is /etc/shadow' 1 'external file' demo/disk "$tmp/data.qcow2"
 }
 
+# A vmdk says in its descriptor, which is text, whose child it is, and in what files its data is.
+test_vmdk ()
+{
+    local hint
+    for hint in /etc/shadow nbd+unix:///?socket=/nowhere; do
+        qemu-img convert -O vmdk "$tmp/good.qcow2" "$tmp/hint.vmdk"
+        printf 'parentFileNameHint="%s"\n' "$hint" >"$tmp/hint"
+        # It takes the place of a comment, which may be as long.
+        put "$tmp/hint.vmdk" $(($(grep -abo '# The Disk Data Base' "$tmp/hint.vmdk" | head -n 1 | cut -d : -f 1))) \
+            "$(stat -c %s "$tmp/hint")" "$tmp/hint"
+        refused "a vmdk whose parent is $hint" 1 'hint\.vmdk' demo/disk "$tmp/hint.vmdk"
+    done
+    qemu-img convert -O vmdk -o subformat=monolithicFlat "$tmp/good.qcow2" "$tmp/flat.vmdk"
+    refused 'a vmdk whose data is in another file' 1 'flat\.vmdk' demo/disk "$tmp/flat.vmdk"
+}
+
 test_usage ()
 {
     refused 'no arguments' 2 'usage|gild publish' 
@@ -164,6 +180,7 @@ test_virtual_size
 test_format
 test_references
 test_data_file
+test_vmdk
 test_usage
 test_no_key
 test_no_site

@@ -32,7 +32,8 @@ tear_down (Fixture *f, gconstpointer data)
   const char *argv[] = { "rm", "-rf", f->path, NULL };
 
   chunk_store_free (f->store);
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+                               NULL, NULL, NULL));
   g_free (f->path);
 }
 
@@ -148,7 +149,8 @@ static void
 test_litter (Fixture *f, gconstpointer data)
 {
   guint removed, found = 0;
-  ChunkStaging *crashed = chunk_staging_new (f->store, NULL); // as a publish that was killed leaves it
+  ChunkStaging *crashed =
+      chunk_staging_new (f->store, NULL); // as a publish that was killed leaves it
 
   g_assert_true (chunk_staging_add (crashed, &f->id, f->data, CHUNK_SIZE, NULL));
   g_assert_true (chunk_staging_sweep (f->store, &removed, NULL));

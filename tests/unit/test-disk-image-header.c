@@ -39,7 +39,8 @@ make_qcow2 (Image *image)
   put_be32 (image->start + 108, 3);
   memcpy (image->start + 112, "raw", 3);
   memcpy (image->start + 512, "base.img", 8);
-  image->header = (DiskImageHeader){ image->start, sizeof image->start, image->end, sizeof image->end };
+  image->header =
+      (DiskImageHeader){ image->start, sizeof image->start, image->end, sizeof image->end };
 }
 
 static void
@@ -171,7 +172,8 @@ test_bad_qcow2 (void)
     }
 }
 
-/* Extensions that lie about their length end the search, and are never followed out of the header.  */
+/* Extensions that lie about their length end the search, and are never followed out of the header.
+ */
 static void
 test_lying_extension (void)
 {
@@ -192,16 +194,17 @@ test_formats_are_not_probed (void)
     const char *magic;
     gsize size, offset;
     const char *is;
-  } FORMATS[] = { { "QFI\xfb\0\0\0\3", 8, 0, "qcow2" }, { "KDMV", 4, 0, "vmdk" },
+  } FORMATS[] = { { "QFI\xfb\0\0\0\3", 8, 0, "qcow2" },       { "KDMV", 4, 0, "vmdk" },
                   { "# Disk DescriptorFile", 21, 0, "vmdk" }, { "vhdxfile", 8, 0, "vhdx" },
-                  { "\x7f\x10\xda\xbe", 4, 64, "vdi" }, { "QED\0", 4, 0, "qed" } };
+                  { "\x7f\x10\xda\xbe", 4, 64, "vdi" },       { "QED\0", 4, 0, "qed" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (FORMATS); i++)
     {
       Image image = { 0 };
       char *backing, *format;
       g_autoptr (GError) error = NULL;
-      image.header = (DiskImageHeader){ image.start, sizeof image.start, image.end, sizeof image.end };
+      image.header =
+          (DiskImageHeader){ image.start, sizeof image.start, image.end, sizeof image.end };
       memcpy (image.start + FORMATS[i].offset, FORMATS[i].magic, FORMATS[i].size);
       g_assert_cmpstr (disk_image_header_format (&image.header), ==, FORMATS[i].is);
       g_assert_false (disk_image_header_check (&image.header, "raw", &backing, &format, &error));

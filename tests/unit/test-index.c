@@ -80,8 +80,8 @@ test_every_length (void)
     assert_refused (bytes, i);
 }
 
-/* Whether byte I belongs to a chunk's id, or to flags that mean nothing here: those may have any value, and
-   the record's SHA-256 of the index guards them.  */
+/* Whether byte I belongs to a chunk's id, or to flags that mean nothing here: those may have any
+   value, and the record's SHA-256 of the index guards them.  */
 static gboolean
 is_free (gsize i, gsize size)
 {

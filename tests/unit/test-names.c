@@ -13,10 +13,12 @@
 static void
 test_image_names (void)
 {
-  static const char *const BAD[]
-      = { "",    "/",   "a",   "a/",   "/b",   "../b", "a/..", "a/.b",      "a/-b",      "A/b",
-          "a/B", "a/b/c", "a//b", "a/b ", " a/b", "a/b\n", "a/\xc3\xa9", "a/b@1", X63 "x/b", "a/" X63 "x" };
-  static const char *const GOOD[] = { "a/b", "0/9", "demo/desktop", "a/b..c", "a_b.c-d/e", X63 "/" X63 };
+  static const char *const BAD[] = { "",      "/",          "a",     "a/",      "/b",
+                                     "../b",  "a/..",       "a/.b",  "a/-b",    "A/b",
+                                     "a/B",   "a/b/c",      "a//b",  "a/b ",    " a/b",
+                                     "a/b\n", "a/\xc3\xa9", "a/b@1", X63 "x/b", "a/" X63 "x" };
+  static const char *const GOOD[] = { "a/b",    "0/9",       "demo/desktop",
+                                      "a/b..c", "a_b.c-d/e", X63 "/" X63 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
     {
@@ -31,8 +33,9 @@ test_image_names (void)
 static void
 test_image_refs (void)
 {
-  static const char *const BAD[] = { "a/b@",  "a/b@0",   "a/b@01",  "a/b@-1",         "a/b@1x", "a/b@ 1",
-                                     "a/b@+1", "a/b@1@2", "a/b@1.0", "a/b@1000000000", "@1" };
+  static const char *const BAD[] = { "a/b@",    "a/b@0",          "a/b@01", "a/b@-1",
+                                     "a/b@1x",  "a/b@ 1",         "a/b@+1", "a/b@1@2",
+                                     "a/b@1.0", "a/b@1000000000", "@1" };
   g_autofree char *image = NULL, *plain = NULL;
   guint version = 99;
 
@@ -54,7 +57,8 @@ static void
 test_desktop_and_channel_names (void)
 {
   static const char *const BAD_DESKTOPS[] = { "", ".", "..", "a/b", "-a", "a b", "a\n", X63 "x" };
-  static const char *const BAD_CHANNELS[] = { "", "Test", "1a", "a.b", "a_b", "abcdefghijabcdefghijabcdefghijabc" };
+  static const char *const BAD_CHANNELS[] = { "",    "Test", "1a",
+                                              "a.b", "a_b",  "abcdefghijabcdefghijabcdefghijabc" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (BAD_DESKTOPS); i++)
     g_assert_false (desktop_name_check (BAD_DESKTOPS[i], NULL));
@@ -67,9 +71,18 @@ test_desktop_and_channel_names (void)
 static void
 test_sizes (void)
 {
-  static const char *const BAD[] = { "",      "GiB",  "-1",     "1 GiB",  "1G",
-                                     "1gib",  "1.5GiB", "0x10", "1GiBx", "99999999999999999999",
-                                     "18446744073709551615", "16777216TiB" };
+  static const char *const BAD[] = { "",
+                                     "GiB",
+                                     "-1",
+                                     "1 GiB",
+                                     "1G",
+                                     "1gib",
+                                     "1.5GiB",
+                                     "0x10",
+                                     "1GiBx",
+                                     "99999999999999999999",
+                                     "18446744073709551615",
+                                     "16777216TiB" };
   static const struct
   {
     const char *text;
@@ -143,8 +156,8 @@ test_config (void)
   g_autoptr (Config) defaults = load ("", NULL);
   g_assert_cmpuint (defaults->keep_versions, ==, 5);
   g_assert_cmpstr (defaults->run_dir, ==, "/run/gild");
-  g_autoptr (Config) config
-      = load ("[paths]\nstate=/a\nrun=/b\n[desktop]\noverlay=1GiB\nspill=0\n[gc]\nkeep=9\n", NULL);
+  g_autoptr (Config) config =
+      load ("[paths]\nstate=/a\nrun=/b\n[desktop]\noverlay=1GiB\nspill=0\n[gc]\nkeep=9\n", NULL);
   g_autofree char *path = config_state_path (config, "images", "x", NULL);
   g_assert_cmpstr (path, ==, "/a/images/x");
   g_assert_cmpuint (config->overlay_bytes, ==, GiB);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Records and signatures: what is forged, damaged or senseless is refused; what was written reads back.
+// Records and signatures: what is forged, damaged or senseless is refused; what was written reads
+// back.
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -86,8 +87,8 @@ test_another_key (Fixture *f, gconstpointer data)
 
   set_up (&other, NULL);
   g_autoptr (GBytes) bytes = signature_sign (other.secret, "x", 1, NULL);
-  g_assert_null (signature_verify (f->public, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes),
-                                   &size, &error));
+  g_assert_null (signature_verify (f->public, g_bytes_get_data (bytes, NULL),
+                                   g_bytes_get_size (bytes), &size, &error));
   g_assert_nonnull (strstr (error->message, "another site's key"));
   tear_down (&other, NULL);
 }
@@ -134,7 +135,8 @@ test_record_file (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (error->message, "7.json"));
 }
 
-#define INDEX "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[\"" HEX "\",\"" HEX "\"]}"
+#define INDEX                                                                                      \
+  "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[\"" HEX "\",\"" HEX "\"]}"
 #define HEX   "aa00000000000000000000000000000000000000000000000000000000000000"
 #define REST  "\"data_size\":5,\"new_size\":0,\"created\":\"2026-01-01T00:00:00Z\",\"note\":\"\"}"
 #define START "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7,\"parent\":6,"
@@ -144,19 +146,26 @@ static void
 test_bad_version_records (void)
 {
   static const char *const BAD[] = {
-    "", "[]", "null", "{}", "{\"format\":7}", "\xff",
+    "",
+    "[]",
+    "null",
+    "{}",
+    "{\"format\":7}",
+    "\xff",
     "{\"format\":\"gild-version-2\",\"image\":\"a/b\",\"version\":7," SIZES INDEX "," REST,
     "{\"format\":\"gild-version-1\",\"image\":\"../b\",\"version\":7," SIZES INDEX "," REST,
     "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":0," SIZES INDEX "," REST,
     "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7.5," SIZES INDEX "," REST,
     "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":\"7\"," SIZES INDEX "," REST,
-    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7,\"parent\":7," SIZES INDEX "," REST,
+    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"version\":7,\"parent\":7," SIZES INDEX
+    "," REST,
     START "\"virtual_size\":0,\"chunk_size\":65536," INDEX "," REST,
     START "\"virtual_size\":-1,\"chunk_size\":65536," INDEX "," REST,
     START "\"virtual_size\":9223372036854775807,\"chunk_size\":65536," INDEX "," REST,
     START "\"virtual_size\":1000,\"chunk_size\":4096," INDEX "," REST,
     START SIZES "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[\"" HEX "\"]}," REST,
-    START SIZES "\"index\":{\"size\":70000,\"sha256\":\"x\",\"chunks\":[\"" HEX "\",\"" HEX "\"]}," REST,
+    START SIZES "\"index\":{\"size\":70000,\"sha256\":\"x\",\"chunks\":[\"" HEX "\",\"" HEX
+                "\"]}," REST,
     START SIZES "\"index\":{\"size\":70000,\"sha256\":\"" HEX "\",\"chunks\":[1,2]}," REST,
     START SIZES "\"index\":7," REST,
     START SIZES INDEX ",\"data_size\":1001,\"new_size\":0,\"created\":\"\",\"note\":\"\"}",
@@ -195,11 +204,16 @@ test_channel_records (void)
 {
   static const char *const BAD[] = {
     "{}",
-    "{\"format\":\"gild-version-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{},\"expires\":\"\"}",
-    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":0,\"channels\":{},\"expires\":\"\"}",
-    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":[],\"expires\":\"\"}",
-    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"X\":1},\"expires\":\"\"}",
-    "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"x\":0},\"expires\":\"\"}",
+    "{\"format\":\"gild-version-1\",\"image\":\"a/"
+    "b\",\"serial\":1,\"channels\":{},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/"
+    "b\",\"serial\":0,\"channels\":{},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/"
+    "b\",\"serial\":1,\"channels\":[],\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/"
+    "b\",\"serial\":1,\"channels\":{\"X\":1},\"expires\":\"\"}",
+    "{\"format\":\"gild-channels-1\",\"image\":\"a/"
+    "b\",\"serial\":1,\"channels\":{\"x\":0},\"expires\":\"\"}",
     "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"x\":1}}",
   };
   g_autoptr (ChannelRecord) record = channel_record_new ("a/b");

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Who reads an admin's image files when root publishes: the store's owner, with the right to read any file.
+// Who a child process of root is: never root.
 
-#include "reader-identity.h"
+#include "child-identity.h"
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,15 +27,20 @@ keep_read_capability (void)
          && prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) == 0;
 }
 
-void
-reader_identity_assume (const ReaderIdentity *identity)
+static gboolean
+leave_root (const ChildIdentity *identity)
 {
-  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-    _exit (STATUS_CANNOT);
-  if (!identity->is_needed)
-    return;
-  if (prctl (PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setgroups (0, NULL) < 0
-      || setresgid (identity->gid, identity->gid, identity->gid) < 0
-      || setresuid (identity->uid, identity->uid, identity->uid) < 0 || !keep_read_capability ())
+  unshare (CLONE_NEWNET); // not to be had in some containers; the rest holds without it
+  return prctl (PR_SET_KEEPCAPS, identity->may_read_any_file, 0, 0, 0) == 0
+         && setgroups (0, NULL) == 0 && setresgid (identity->gid, identity->gid, identity->gid) == 0
+         && setresuid (identity->uid, identity->uid, identity->uid) == 0
+         && (!identity->may_read_any_file || keep_read_capability ());
+}
+
+void
+child_identity_assume (const ChildIdentity *identity)
+{
+  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+      || (identity->is_needed && !leave_root (identity)))
     _exit (STATUS_CANNOT);
 }
