@@ -92,13 +92,12 @@ verb_define (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, options, "TEMPLATE NAME",
-                   "Define the desktop NAME in libvirt from TEMPLATE: the name of one in "
-                   "/etc/gild/templates or an\n"
-                   "installed one (linux, windows), or a file of domain XML. The same NAME on the "
-                   "same site always\n"
-                   "gets the same UUID and MAC addresses.",
-                   2, 2, &status))
+  if (!verb_parse (
+          &verb, argc, argv, options, "TEMPLATE NAME",
+          "Define the desktop NAME in libvirt from TEMPLATE: the name of one in /etc/gild/templates or an\n"
+          "installed one (linux, windows), or a file of domain XML. The same NAME on the same site always\n"
+          "gets the same UUID and MAC addresses.",
+          2, 2, &status))
     return status;
   const char *type = virt_type ? virt_type : verb.config->virt_type;
   if (!g_str_equal (type, "kvm") && !g_str_equal (type, "qemu") && !g_str_equal (type, "auto"))

@@ -215,11 +215,11 @@ verb_desktops (int argc, char **argv)
   g_autoptr (GError) error = NULL, control_error = NULL;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, NULL, "",
-                   "List the desktops that libvirt knows: their state, how full the overlay is and "
-                   "its cap, and the\n"
-                   "image versions that they booted, or the channels that they would boot from.",
-                   0, 0, &status))
+  if (!verb_parse (
+          &verb, argc, argv, NULL, "",
+          "List the desktops that libvirt knows: their state, how full the overlay is and its cap, and the\n"
+          "image versions that they booted, or the channels that they would boot from.",
+          0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
   g_autoptr (JsonNode) answer =

@@ -67,12 +67,11 @@ verb_gc (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, entries, "",
-                   "Remove the versions that no channel names, that no desktop runs, and that are "
-                   "not among the newest\n"
-                   "ones of their image; then all chunks that no version needs, and what crashed "
-                   "publishes left.",
-                   0, 0, &status))
+  if (!verb_parse (
+          &verb, argc, argv, entries, "",
+          "Remove the versions that no channel names, that no desktop runs, and that are not among the newest\n"
+          "ones of their image; then all chunks that no version needs, and what crashed publishes left.",
+          0, 0, &status))
     return status;
   options.keep = verb.config->keep_versions;
   if (keep != G_MININT)

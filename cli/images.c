@@ -133,11 +133,11 @@ verb_images (int argc, char **argv)
   Listing listing = { 0 };
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, NULL, "[IMAGE]",
-                   "List all images, or IMAGE, with their versions: which channels name each, the "
-                   "size of the\n"
-                   "disk, its data, what of that was new, when and why it was made.",
-                   0, 1, &status))
+  if (!verb_parse (
+          &verb, argc, argv, NULL, "[IMAGE]",
+          "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
+          "disk, its data, what of that was new, when and why it was made.",
+          0, 1, &status))
     return status;
   const char *only = verb.argc ? verb.argv[0] : NULL;
   if (only && !image_name_check (only, &error))

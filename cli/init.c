@@ -31,7 +31,8 @@ verb_init (int argc, char **argv)
     }
   else
     printf ("site %s is founded; its keys are in %s/site\n", verb.argv[0], verb.config->state_dir);
-  fprintf (stderr, "Keep a copy of that directory in a safe place: without site.sec nothing can be "
-                   "published.\n");
+  fprintf (
+      stderr,
+      "Keep a copy of that directory in a safe place: without site.sec nothing can be published.\n");
   return EXIT_DONE;
 }

@@ -97,8 +97,7 @@ verb_publish (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, options, "IMAGE FILE",
-          "Make the next version of IMAGE (DEPARTMENT/NAME) from the disk image FILE, as a guest "
-          "would\n"
+          "Make the next version of IMAGE (DEPARTMENT/NAME) from the disk image FILE, as a guest would\n"
           "see it. FILE is only read. Only what the store does not have yet is added to it.",
           2, 2, &status))
     return status;

@@ -57,12 +57,11 @@ verb_verify (int argc, char **argv)
   guint version = 0;
   ExitStatus status;
 
-  if (!verb_parse (&verb, argc, argv, NULL, "[IMAGE[@VERSION]]",
-                   "Check all images, or IMAGE, or one version of it: that the records are signed, "
-                   "that indexes are\n"
-                   "what the records say, and the SHA-256 of every chunk. Exit status 3 if "
-                   "something is wrong.",
-                   0, 1, &status))
+  if (!verb_parse (
+          &verb, argc, argv, NULL, "[IMAGE[@VERSION]]",
+          "Check all images, or IMAGE, or one version of it: that the records are signed, that indexes are\n"
+          "what the records say, and the SHA-256 of every chunk. Exit status 3 if something is wrong.",
+          0, 1, &status))
     return status;
   if (verb.argc && !image_ref_parse (verb.argv[0], &image, &version, &error))
     return verb_usage (&verb, error);

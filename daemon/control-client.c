@@ -44,19 +44,19 @@ fail_unreachable (GError **error, const char *socket_path, int cause)
         error, CONTROL_ERROR_UNREACHABLE,
         "you may not talk to gildd at %s (%s): be root or a member of the socket's group",
         socket_path, g_strerror (cause));
-  return fail_as (error, CONTROL_ERROR_UNREACHABLE,
-                  "gildd does not answer at %s (%s): start it with `systemctl start gildd` or "
-                  "`gild-services start`",
-                  socket_path, g_strerror (cause));
+  return fail_as (
+      error, CONTROL_ERROR_UNREACHABLE,
+      "gildd does not answer at %s (%s): start it with `systemctl start gildd` or `gild-services start`",
+      socket_path, g_strerror (cause));
 }
 
 static gboolean
 fail_late (GError **error, const char *socket_path)
 {
-  return fail_as (error, CONTROL_ERROR_UNREACHABLE,
-                  "gildd at %s took too long to answer: see its log, and restart it with "
-                  "`systemctl restart gildd` or `gild-services restart`",
-                  socket_path);
+  return fail_as (
+      error, CONTROL_ERROR_UNREACHABLE,
+      "gildd at %s took too long to answer: see its log, and restart it with `systemctl restart gildd` or `gild-services restart`",
+      socket_path);
 }
 
 /* Connect FD before DEADLINE (monotonic microseconds).  */

@@ -136,17 +136,14 @@ parse_options (int *argc, char ***argv, char **config_path, gboolean *version, G
 {
   const GOptionEntry entries[] = {
     { "config", 0, 0, G_OPTION_ARG_FILENAME, config_path,
-      "Read FILE instead of the installed "
-      "configuration",
-      "FILE" },
+      "Read FILE instead of the installed configuration", "FILE" },
     { "version", 0, 0, G_OPTION_ARG_NONE, version, "Print the version and end", NULL },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
-  g_option_context_set_summary (context,
-                                "The daemon of gild: tells libvirt's hook what each desktop "
-                                "boots. See gildd(8).");
+  g_option_context_set_summary (
+      context, "The daemon of gild: tells libvirt's hook what each desktop boots. See gildd(8).");
   g_option_context_add_main_entries (context, entries, NULL);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
@@ -157,9 +154,9 @@ static gboolean
 refuse_root (GError **error)
 {
   return (getuid () != 0 && geteuid () != 0)
-         || fail (error,
-                  "gildd is not for root: run it as user gild, with `systemctl start gildd` or "
-                  "`gild-services start`");
+         || fail (
+             error,
+             "gildd is not for root: run it as user gild, with `systemctl start gildd` or `gild-services start`");
 }
 
 static gboolean
@@ -168,10 +165,10 @@ make_directories (const Config *config, GError **error)
   g_autofree char *desktops = config_run_path (config, "desktops", NULL);
 
   return g_mkdir_with_parents (desktops, 0755) == 0
-         || fail_errno (error,
-                        "cannot make %s (`systemd-tmpfiles --create` or `gild-services start` "
-                        "makes it)",
-                        desktops);
+         || fail_errno (
+             error,
+             "cannot make %s (`systemd-tmpfiles --create` or `gild-services start` makes it)",
+             desktops);
 }
 
 /* Make sure that this is the only gildd of its run directory, for as long as it lives.  */

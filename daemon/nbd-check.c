@@ -19,8 +19,7 @@
 
 #define REMEDY "start it with `systemctl start gild-nbd.socket` or `gild-services start`"
 
-static const char GREETING[] = "NBDMAGIC"
-                               "IHAVEOPT";
+static const char GREETING[] = "NBDMAGICIHAVEOPT";
 static const guint8 GOOD_BYE[] = { 0,   0,   0,   1,                       // fixed newstyle
                                    'I', 'H', 'A', 'V', 'E', 'O', 'P', 'T', //
                                    0,   0,   0,   2,                       // NBD_OPT_ABORT

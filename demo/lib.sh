@@ -108,15 +108,14 @@ end_daemon ()
 {
     local pid
     is_running "$1" || return 0
-    read -r pid <"/run/$1.pid"
+    pid=$(cat "/run/$1.pid")
     kill "$pid"
     wait_for 15 has_ended "$pid"
 }
 
 is_running ()
 {
-    local pid
-    [ -r "/run/$1.pid" ] && read -r pid <"/run/$1.pid" && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ]
+    [ -r "/run/$1.pid" ] && [ "$(cat "/proc/$(cat "/run/$1.pid")/comm" 2>/dev/null)" = "$1" ]
 }
 
 has_ended ()

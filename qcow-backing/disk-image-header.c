@@ -135,8 +135,8 @@ check_qcow2 (const DiskImageHeader *header, char **backing, char **backing_forma
     return fail (error, "its virtual size is 0: there is nothing to publish");
   if (virtual_size > INDEX_VIRTUAL_SIZE_MAX)
     return fail (error,
-                 "its virtual size is %" G_GUINT64_FORMAT " bytes; the largest that gild takes is "
-                 "%" G_GUINT64_FORMAT " TiB",
+                 "its virtual size is %" G_GUINT64_FORMAT
+                 " bytes; the largest that gild takes is %" G_GUINT64_FORMAT " TiB",
                  virtual_size, INDEX_VIRTUAL_SIZE_MAX / TiB);
   if (be32 (data + 32) != 0)
     return fail (error, "it is encrypted; publish a decrypted copy (qemu-img convert)");
@@ -153,8 +153,7 @@ static gboolean
 check_vmdk (const DiskImageHeader *header, GError **error)
 {
   static const char OTHER[] =
-      "it is a vmdk in several files or with a parent; publish a copy that is "
-      "whole (qemu-img convert)";
+      "it is a vmdk in several files or with a parent; publish a copy that is whole (qemu-img convert)";
 
   if (header->start_size < 512 || memcmp (header->start, "KDMV", 4) != 0
       || le64 (header->start + 12) == 0)

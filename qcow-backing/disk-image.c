@@ -176,11 +176,10 @@ locate_backing (const char *path, const char *name, const char *const *directori
     if (is_below (real, directories[i]))
       return g_strdup (real);
   g_autofree char *needed = g_path_get_dirname (real);
-  fail (error,
-        "%s: its backing file %s lies outside the image's own directory; if it is meant to be "
-        "read, say "
-        "--backing-dir %s",
-        path, real, needed);
+  fail (
+      error,
+      "%s: its backing file %s lies outside the image's own directory; if it is meant to be read, say --backing-dir %s",
+      path, real, needed);
   return NULL;
 }
 
@@ -210,11 +209,10 @@ follow_chain (const char *real, const char *format, const char *const *directori
       format = backing_format ? known_format (backing_format) : NULL;
       if (!format)
         {
-          fail (error,
-                "%s: it does not say the format of its backing file, or one that cannot be "
-                "published; "
-                "say it with `qemu-img rebase -u -F FORMAT -b %s %s`",
-                layer->path, backing, layer->path);
+          fail (
+              error,
+              "%s: it does not say the format of its backing file, or one that cannot be published; say it with `qemu-img rebase -u -F FORMAT -b %s %s`",
+              layer->path, backing, layer->path);
           return NULL;
         }
       path = locate_backing (layer->path, backing, directories, error);

@@ -90,10 +90,10 @@ keep_version (Gc *gc, const char *image, guint number, GError **error)
 
   if (!version)
     {
-      g_prefix_error (error,
-                      "%s@%u cannot be read, so which chunks it needs is not known and nothing "
-                      "was removed; `gild verify` says more: ",
-                      image, number);
+      g_prefix_error (
+          error,
+          "%s@%u cannot be read, so which chunks it needs is not known and nothing was removed; `gild verify` says more: ",
+          image, number);
       return FALSE;
     }
   for (gsize i = 0; i < index_n_chunks (version->index); i++)

@@ -30,8 +30,7 @@ image_name_check (const char *text, GError **error)
     return TRUE;
   return fail (
       error,
-      "'%.200s' is not an image: write DEPARTMENT/NAME, each of up to 63 lower-case letters, "
-      "digits, '.', '_' and '-' and starting with a letter or digit",
+      "'%.200s' is not an image: write DEPARTMENT/NAME, each of up to 63 lower-case letters, digits, '.', '_' and '-' and starting with a letter or digit",
       text);
 }
 
@@ -70,8 +69,7 @@ channel_name_check (const char *text, GError **error)
     return TRUE;
   return fail (
       error,
-      "'%.200s' is not a channel: write up to 32 lower-case letters, digits and '-', a letter "
-      "first",
+      "'%.200s' is not a channel: write up to 32 lower-case letters, digits and '-', a letter first",
       text);
 }
 
@@ -85,8 +83,7 @@ desktop_name_check (const char *text, GError **error)
     return TRUE;
   return fail (
       error,
-      "'%.200s' cannot name a desktop: write up to 63 letters, digits, '.', '_' and '-', a "
-      "letter or digit first",
+      "'%.200s' cannot name a desktop: write up to 63 letters, digits, '.', '_' and '-', a letter or digit first",
       text);
 }
 

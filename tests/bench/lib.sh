@@ -1,11 +1,4 @@
-# The last first: nbdkit ends when its clients have.
-stop_all ()
-{
-    local i
-    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
-        kill "${started[i]}" 2>/dev/null || true
-        wait "${started[i]}" 2>/dev/null || true
-    done# shellcheck shell=bash
+# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the rows of the benchmark share: processes, time, medians, and the table itself.
 
@@ -19,12 +12,13 @@ taskset -cp "$cores" $$ >/dev/null
 
 started=()
 
+# The last first: nbdkit ends when its clients have.
 stop_all ()
 {
-    local pid
-    for pid in "${started[@]}"; do
-        kill "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
+    local i
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do
+        kill "${started[i]}" 2>/dev/null || true
+        wait "${started[i]}" 2>/dev/null || true
     done
     started=()
 }
@@ -141,7 +135,7 @@ row ()
         value=$ratio
     fi
     [ "${limit#>=}" = "$limit" ] || relation='>='
-    met=$(awk "BEGIN { print $value $relation ${limit#>=} ? \"met\" : \"missed\" }")
+    met=$(awk "BEGIN { print ($value $relation ${limit#>=} ? \"met\" : \"missed\") }")
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$what" "$unit" "$ours" "${peer_name:--}" "${peer:--}" "${ratio:--}" \
         "$relation ${limit#>=}" "$met" >>"$work/rows"
     tail -n 1 "$work/rows" | print_text >&2

@@ -60,9 +60,30 @@ make_private ()
     mkdir -p /etc/libvirt/qemu /etc/libvirt/hooks /var/lib/libvirt/boot
     mount -t tmpfs gild-test /etc/libvirt/qemu
     mount -t tmpfs gild-test /etc/libvirt/hooks
+    hide_kvm
     # No control groups: this PC's are none of the test's business.
     ! mountpoint -q /sys/fs/cgroup || umount -R -l /sys/fs/cgroup
     ip link set lo up
+}
+
+# A nested PC may have a /dev/kvm that does not work; and where the node is root's alone, libvirt would probe QEMU
+# anew, for many seconds, at each request. So this /dev has all but that.
+hide_kvm ()
+{
+    local entry
+    [ -e /dev/kvm ] || return 0
+    mkdir "$tmp/host/dev"
+    mount -t tmpfs -o mode=755 gild-test "$tmp/host/dev"
+    for entry in /dev/*; do
+        if mountpoint -q "$entry"; then
+            mkdir "$tmp/host$entry"
+            mount --rbind "$entry" "$tmp/host$entry"
+        elif [ "$entry" != /dev/kvm ]; then
+            cp -a "$entry" "$tmp/host$entry"
+        fi
+    done
+    ! mountpoint -q /dev || umount -R -l /dev
+    mount --move "$tmp/host/dev" /dev
 }
 
 # The store is on a real file system, as big as it has to be.

@@ -207,8 +207,8 @@ read_one (gpointer data)
   Reader *reader = data;
   g_autoptr (GError) error = NULL;
   ChunkId id = make_id (reader->n);
-  const guint8 *bytes
-      = chunk_cache_get (reader->cache, &id, CHUNK_SIZE, load, reader->source, &error);
+  const guint8 *bytes =
+      chunk_cache_get (reader->cache, &id, CHUNK_SIZE, load, reader->source, &error);
 
   if (bytes)
     {
