@@ -23,19 +23,61 @@
 // For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
 #define COMPRESSION_LEVEL 4
 
-/* Written to the disk while there is still work to do, so that the syncfs at the end finds little.
- */
-#define WRITE_BEHIND FALSE
+/* What is staged goes to the disk in portions while there is still work to do, so that the syncfs
+   of commit finds little.  */
+#define FLUSH_BYTES (48u << 20)
 
 struct ChunkStaging
 {
   ChunkStore *store;
   char *name; // of the staging directory
   int fd;
+  GThread *flusher;
   GMutex lock;       // guards what follows
+  GCond changed;     // there is something to flush, or the flusher shall end
   GHashTable *added; // set of ChunkId *, owned
   ChunkStagingStats stats;
+  guint64 flushed_bytes; // of stats.stored_bytes, those that the flusher has begun with
+  gboolean is_ending;
+  int flush_errno; // syncfs tells of a failure once, so it is kept
 };
+
+/* Calls syncfs whenever FLUSH_BYTES more are staged.  */
+static gpointer
+flush_until_ended (gpointer data)
+{
+  ChunkStaging *staging = data;
+
+  g_mutex_lock (&staging->lock);
+  while (!staging->is_ending)
+    {
+      if (staging->stats.stored_bytes - staging->flushed_bytes < FLUSH_BYTES)
+        {
+          g_cond_wait (&staging->changed, &staging->lock);
+          continue;
+        }
+      staging->flushed_bytes = staging->stats.stored_bytes;
+      g_mutex_unlock (&staging->lock);
+      int failure = syncfs (staging->fd) < 0 ? errno : 0;
+      g_mutex_lock (&staging->lock);
+      if (failure)
+        staging->flush_errno = failure;
+    }
+  g_mutex_unlock (&staging->lock);
+  return NULL;
+}
+
+static void
+end_flusher (ChunkStaging *staging)
+{
+  if (!staging->flusher)
+    return;
+  g_mutex_lock (&staging->lock);
+  staging->is_ending = TRUE;
+  g_cond_signal (&staging->changed);
+  g_mutex_unlock (&staging->lock);
+  g_thread_join (g_steal_pointer (&staging->flusher));
+}
 
 ChunkStaging *
 chunk_staging_new (ChunkStore *store, GError **error)
@@ -59,7 +101,9 @@ chunk_staging_new (ChunkStore *store, GError **error)
   staging->name = g_path_get_basename (path);
   staging->fd = fd;
   g_mutex_init (&staging->lock);
+  g_cond_init (&staging->changed);
   staging->added = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+  staging->flusher = g_thread_new ("flush", flush_until_ended, staging);
   return staging;
 }
 
@@ -89,11 +133,13 @@ chunk_staging_free (ChunkStaging *staging)
 
   if (!staging)
     return;
+  end_flusher (staging);
   close (staging->fd);
   if (!remove_staging (staging->store, staging->name, &error))
     g_message ("%s", error->message); // litter; gc takes it
   g_hash_table_destroy (staging->added);
   g_mutex_clear (&staging->lock);
+  g_cond_clear (&staging->changed);
   g_free (staging->name);
   g_free (staging);
 }
@@ -143,8 +189,6 @@ write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize s
         break;
       done += n > 0 ? (gsize)n : 0;
     }
-  if (fd >= 0 && done == size && WRITE_BEHIND)
-    sync_file_range (fd, 0, 0, SYNC_FILE_RANGE_WRITE); // a hint: its failure is syncfs's to tell
   int saved = errno;
   if (fd >= 0 && close (fd) < 0 && done == size)
     {
@@ -177,6 +221,8 @@ chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, g
   staging->stats.new_chunks++;
   staging->stats.new_bytes += size;
   staging->stats.stored_bytes += frame_size;
+  if (staging->stats.stored_bytes - staging->flushed_bytes >= FLUSH_BYTES)
+    g_cond_signal (&staging->changed);
   return TRUE;
 }
 
@@ -202,7 +248,8 @@ name_chunk (ChunkStaging *staging, const ChunkId *id, GError **error)
 static gboolean
 sync_store (ChunkStaging *staging, GError **error)
 {
-  return syncfs (staging->fd) == 0
+  errno = staging->flush_errno;
+  return (errno == 0 && syncfs (staging->fd) == 0)
          || fail_errno (error, "write %s to the disk", chunk_store_path (staging->store));
 }
 
@@ -212,6 +259,7 @@ chunk_staging_commit (ChunkStaging *staging, GError **error)
   GHashTableIter iter;
   gpointer id;
 
+  end_flusher (staging);
   if (g_hash_table_size (staging->added) == 0)
     return TRUE;
   if (!sync_store (staging, error))
