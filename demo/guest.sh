@@ -79,25 +79,36 @@ screenshot ()
     esac
 }
 
-# lit_percent FILE.png: how much of the picture is not black.
+# percent_above BRIGHTNESS: of the picture on standard input, how much is brighter, of 1.
+percent_above ()
+{
+    ppmtopgm | pamthreshold -simple -threshold="$1" | pamsumm -mean -normalize -brief |
+        awk '{ printf "%.2f\n", $1 * 100 }'
+}
+
+# lit_percent FILE.png [BRIGHTNESS]: how much of the picture is brighter than that, of 1, or else than black.
 lit_percent ()
 {
-    pngtopnm "$1" | ppmtopgm | pamthreshold -simple -threshold=0.05 |
-        pamsumm -mean -normalize -brief | awk '{ printf "%.1f\n", $1 * 100 }'
+    pngtopnm "$1" | percent_above "${2:-0.05}"
 }
 
-# screen_shows DOMAIN FILE.png PERCENT: a picture now, of which at least that much is not black.
+is_at_least ()
+{
+    awk -v number="$1" -v least="$2" 'BEGIN { exit !(number >= least) }'
+}
+
+# screen_shows DOMAIN FILE.png PERCENT [BRIGHTNESS]: a picture now, of which at least that much is so bright.
 screen_shows ()
 {
-    screenshot "$1" "$2" && awk -v lit="$(lit_percent "$2")" -v least="$3" 'BEGIN { exit !(lit >= least) }'
+    screenshot "$1" "$2" && is_at_least "$(lit_percent "$2" "${4:-}")" "$3"
 }
 
-# screen_is_still DOMAIN FILE.png: a second picture, some seconds later, is the same as the first.
+# screen_is_still DOMAIN FILE.png: some seconds after a first picture, FILE.png differs by no more than a cursor.
 screen_is_still ()
 {
-    screenshot "$1" "$2" && sleep 3 && screenshot "$1" "$2.later" || return
-    local same=0
-    cmp --silent "$2" "$2.later" || same=1
-    mv "$2.later" "$2"
-    return "$same"
+    local before=$2.before difference
+    screenshot "$1" "$before" && sleep 3 && screenshot "$1" "$2" || return
+    difference=$(pamarith -difference <(pngtopnm "$before") <(pngtopnm "$2") | percent_above 0.05) || return
+    rm "$before"
+    is_at_least 0.05 "$difference"
 }

@@ -30,11 +30,11 @@ seconds_since ()
     awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'
 }
 
-# timed COMMAND…: run it and say how long it took. What it starts must not hold our lock (fd 9).
+# timed COMMAND…: run it and say how long it took.
 timed ()
 {
     local from=$EPOCHREALTIME status=0
-    "$@" 9>&- || status=$?
+    "$@" || status=$?
     printf '  (%s)\n' "$(seconds_since "$from")"
     return "$status"
 }
@@ -90,7 +90,7 @@ forget_chroot ()
     ! grep -qxF "$QEMU_CONF_LINE" "$QEMU_CONF" || sed -i '/set by quickstart, for a chroot$/d' "$QEMU_CONF"
 }
 
-# Without systemd: start what is not running.
+# Without systemd: start what is not running. Descriptors 8 and 9 are the caller's own, not for daemons.
 start_libvirtd ()
 {
     local name
@@ -98,7 +98,7 @@ start_libvirtd ()
     for name in virtlogd libvirtd; do
         ! is_running "$name" || continue
         rm -f "/run/$name.pid"
-        "/usr/sbin/$name" --daemon
+        "/usr/sbin/$name" --daemon 8>&- 9>&-
     done
     wait_for 30 libvirtd_answers
 }

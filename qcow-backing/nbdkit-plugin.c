@@ -16,7 +16,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 /* nbdkit has a buffer of the largest request for each of its threads.  */
-#define REQUEST_SIZE_MAX (1u << 20)
+#define REQUEST_SIZE_MAX (256u << 10)
 
 /* nbdkit calls a plugin by plain functions and gives no pointer before open, so this has to be
  * here.  */
@@ -27,6 +27,17 @@ static struct
   char *cache_size;
   ServedVersions *versions;
 } plugin;
+
+/* What nbdkit holds for each client.  */
+typedef struct
+{
+  ServedVersion *version;
+  guint64 next_offset; // atomic: where the last read ended
+} Connection;
+
+/* Who reads one request after another waits for each; who sends more at a time has them loaded side
+   by side, and reads larger pieces.  */
+#define SEQUENTIAL_REQUEST_MAX (128u << 10)
 
 static void
 report (GError *error, int code)
@@ -141,26 +152,34 @@ plugin_open (int readonly)
     }
   ServedVersion *version = served_version_open (plugin.versions, ref, &error);
   if (!version)
-    report (error, ENOENT);
-  return version;
+    {
+      report (error, ENOENT);
+      return NULL;
+    }
+  Connection *connection = g_new0 (Connection, 1);
+  connection->version = version;
+  return connection;
 }
 
 static void
 plugin_close (void *handle)
 {
-  served_version_close (handle);
+  Connection *connection = handle;
+
+  served_version_close (connection->version);
+  g_free (connection);
 }
 
 static const char *
 plugin_export_description (void *handle)
 {
-  return served_version_note (handle);
+  return served_version_note (((Connection *)handle)->version);
 }
 
 static int64_t
 plugin_get_size (void *handle)
 {
-  return (int64_t)served_version_size (handle);
+  return (int64_t)served_version_size (((Connection *)handle)->version);
 }
 
 static int
@@ -187,9 +206,14 @@ plugin_can_cache (void *handle)
 static int
 plugin_pread (void *handle, void *buffer, uint32_t count, uint64_t offset, uint32_t flags)
 {
+  Connection *connection = handle;
+  guint64 end = offset + count;
   g_autoptr (GError) error = NULL;
 
-  if (served_version_read (handle, offset, count, buffer, &error))
+  if (__atomic_exchange_n (&connection->next_offset, end, __ATOMIC_RELAXED) == offset
+      && count <= SEQUENTIAL_REQUEST_MAX)
+    served_version_read_ahead (connection->version, end);
+  if (served_version_read (connection->version, offset, count, buffer, &error))
     return 0;
   report (error, EIO);
   return -1;
@@ -200,7 +224,7 @@ plugin_cache (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   g_autoptr (GError) error = NULL;
 
-  if (served_version_prefetch (handle, offset, count, &error))
+  if (served_version_prefetch (((Connection *)handle)->version, offset, count, &error))
     return 0;
   report (error, EIO);
   return -1;
@@ -217,7 +241,8 @@ plugin_extents (void *handle, uint32_t count, uint64_t offset, uint32_t flags,
   while (offset < end)
     {
       gboolean is_zero;
-      uint64_t next = served_version_extent (handle, offset, end, &is_zero);
+      uint64_t next =
+          served_version_extent (((Connection *)handle)->version, offset, end, &is_zero);
 
       if (nbdkit_add_extent (extents, offset, next - offset,
                              is_zero ? NBDKIT_EXTENT_HOLE | NBDKIT_EXTENT_ZERO : 0)

@@ -10,13 +10,16 @@
 #include "image-library.h"
 #include "image-name.h"
 
+#define READ_AHEAD_QUEUE_MAX 4 // more than that would come too late
+
 struct ServedVersions
 {
   Config *config;
   ChunkCache *cache;
   HashedChunks *hashed;
-  GMutex lock;      // guards what follows, and users of each version
-  GHashTable *open; // ref, owned by the value -> ServedVersion
+  GMutex lock;             // guards what follows, and users of each version
+  GHashTable *open;        // ref, owned by the value -> ServedVersion
+  GThreadPool *read_ahead; // of ReadAhead *; one thread, from the first open on
 };
 
 struct ServedVersion
@@ -48,6 +51,8 @@ served_versions_free (ServedVersions *versions)
 {
   if (!versions)
     return;
+  if (versions->read_ahead)
+    g_thread_pool_free (versions->read_ahead, TRUE, TRUE);
   g_hash_table_unref (versions->open);
   chunk_cache_free (versions->cache);
   hashed_chunks_free (versions->hashed);
@@ -76,6 +81,15 @@ served_versions_list (ServedVersions *versions, GError **error)
     }
   return g_steal_pointer (&refs);
 }
+
+/* A chunk to be loaded before it is asked for.  */
+typedef struct
+{
+  ServedVersion *version; // that it keeps open
+  gsize i;
+} ReadAhead;
+
+static void load_ahead (gpointer data, gpointer unused);
 
 static void
 served_version_free (ServedVersion *version)
@@ -125,6 +139,8 @@ served_version_open (ServedVersions *versions, const char *ref, GError **error)
         return NULL;
       g_hash_table_insert (versions->open, version->ref, version);
     }
+  if (!versions->read_ahead) // not earlier: nbdkit may fork before
+    versions->read_ahead = g_thread_pool_new (load_ahead, NULL, 1, TRUE, NULL);
   version->users++;
   return version;
 }
@@ -255,6 +271,38 @@ served_version_prefetch (ServedVersion *version, guint64 offset, guint64 count, 
       chunk_cache_release (version->versions->cache, bytes);
     }
   return TRUE;
+}
+
+static void
+load_ahead (gpointer data, gpointer unused)
+{
+  g_autofree ReadAhead *read_ahead = data;
+  ServedVersion *version = read_ahead->version;
+  // Who asks for the chunk gets the error.
+  const guint8 *bytes = get_chunk (version, read_ahead->i, NULL);
+
+  if (bytes)
+    chunk_cache_release (version->versions->cache, bytes);
+  served_version_close (version);
+}
+
+void
+served_version_read_ahead (ServedVersion *version, guint64 offset)
+{
+  ServedVersions *versions = version->versions;
+  const Index *index = version->image->index;
+  gsize i = (offset + CHUNK_SIZE - 1) / CHUNK_SIZE;
+
+  if (i >= index_n_chunks (index) || index_chunk_is_zero (index, i)
+      || chunk_cache_has (versions->cache, index_chunk_id (index, i))
+      || g_thread_pool_unprocessed (versions->read_ahead) >= READ_AHEAD_QUEUE_MAX)
+    return;
+  ReadAhead *read_ahead = g_new (ReadAhead, 1);
+  *read_ahead = (ReadAhead){ .version = version, .i = i };
+  g_mutex_lock (&versions->lock);
+  version->users++;
+  g_mutex_unlock (&versions->lock);
+  g_thread_pool_push (versions->read_ahead, read_ahead, NULL);
 }
 
 guint64

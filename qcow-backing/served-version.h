@@ -30,6 +30,10 @@ const char *served_version_note (const ServedVersion *version);
 gboolean served_version_read (ServedVersion *version, guint64 offset, gsize count, guint8 *buffer,
                               GError **error);
 
+/* Begin to load the chunk that begins at OFFSET, or after it, since somebody will ask for it soon;
+   only as a favour, and without waiting for it.  */
+void served_version_read_ahead (ServedVersion *version, guint64 offset);
+
 /* Load what COUNT bytes at OFFSET consist of into the cache.  */
 gboolean served_version_prefetch (ServedVersion *version, guint64 offset, guint64 count,
                                   GError **error);

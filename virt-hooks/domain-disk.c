@@ -119,6 +119,13 @@ check_driver (const xmlNode *disk, GError **error)
     return fail (error, "a full overlay would give the guest I/O errors: write " DRIVER);
   if (!attribute_is (driver, "rerror_policy", "stop", NULL, NULL))
     return fail (error, "a lost image would give the guest I/O errors: write " DRIVER);
+  if (attribute_is (driver, "copy_on_read", "on", NULL, NULL))
+    return fail (error, "copy_on_read='on' would fill the overlay with what is read: leave it out");
+  if (attribute_is (driver, "cache", "none", "directsync", NULL)
+      || attribute_is (driver, "io", "native", NULL, NULL))
+    return fail (
+        error,
+        "an overlay in RAM cannot be opened without the host's cache: leave out cache= and io=");
   return TRUE;
 }
 

@@ -182,8 +182,10 @@ release (const HookCall *call, GError **error)
   if (!desktop_name_check (call->name, NULL))
     return TRUE;
 
-  g_autoptr (Config) config = config_load (NULL, error);
-  return config && clear_away (config, call->name, error);
+  // Of a domain that is not ours not even a broken configuration is news.
+  GError **told = metadata_is_mentioned (call->xml, call->xml_size) ? error : NULL;
+  g_autoptr (Config) config = config_load (NULL, told);
+  return config ? clear_away (config, call->name, error) : told == NULL;
 }
 
 /* Whether the domain has gild's metadata, be it good or bad.  */
@@ -202,8 +204,7 @@ refuse_restore (const HookCall *call, GError **error)
   return !is_ours (call)
          || fail (
              error,
-             "desktop %s cannot be restored, since its overlay was in RAM and went when it was "
-             "saved: start it afresh with `virsh start --force-boot %s`",
+             "desktop %s cannot be restored, since its overlay was in RAM and went when it was saved: start it afresh with `virsh start --force-boot %s`",
              call->name, call->name);
 }
 
@@ -213,8 +214,7 @@ refuse_migration (const HookCall *call, GError **error)
   return !is_ours (call)
          || fail (
              error,
-             "desktop %s cannot migrate, since its overlay is in the RAM of the host that it runs "
-             "on: shut it down there and start it here with `virsh start %s`",
+             "desktop %s cannot migrate, since its overlay is in the RAM of the host that it runs on: shut it down there and start it here with `virsh start %s`",
              call->name, call->name);
 }
 

@@ -100,7 +100,7 @@ check_content (const xmlNode *element, const char *child, GError **error)
   return TRUE;
 }
 
-/* Read the size in attribute NAME of ELEMENT, from MIN to METADATA_SIZE_MAX; *PRESENT says whether
+/* Read the size in attribute NAME of ELEMENT, from MIN to DESKTOP_SIZE_MAX; *PRESENT says whether
    there is one.  */
 static gboolean
 read_size (const xmlNode *element, const char *name, guint64 min, guint64 *bytes, gboolean *present,
@@ -116,7 +116,7 @@ read_size (const xmlNode *element, const char *name, guint64 min, guint64 *bytes
       g_prefix_error (error, "%s: ", name);
       return FALSE;
     }
-  if (*bytes < min || *bytes > METADATA_SIZE_MAX)
+  if (*bytes < min || *bytes > DESKTOP_SIZE_MAX)
     return fail (error, "%s: %.50s is out of range: write a size from %s to 1024TiB", name, text,
                  min ? "1MiB" : "0");
   return TRUE;
@@ -153,10 +153,8 @@ check_target (const Metadata *metadata, const char *target, GError **error)
     return fail (
         error,
         "a <gild:disk> has no target: write target='vda', as in the disk's <target dev='vda'/>");
-  if (!g_ascii_islower (target[0]) || strlen (target) > 15
-      || strspn (target, G_CSET_a_2_z G_CSET_DIGITS) != strlen (target))
-    return fail (error, "'%.50s' is not a disk's target: write it as in <target dev='vda'/>",
-                 target);
+  if (!disk_target_check (target, error))
+    return FALSE;
   if (metadata_find_disk (metadata, target))
     return fail (error, "two <gild:disk> have the target %s: leave one", target);
   return TRUE;
@@ -212,7 +210,7 @@ read_desktop (Metadata *metadata, const xmlNode *desktop, GError **error)
 
   if (!check_attributes (desktop, KNOWN, "overlay and spill", error)
       || !check_content (desktop, "disk", error)
-      || !read_size (desktop, "overlay", METADATA_OVERLAY_MIN, &metadata->overlay_bytes,
+      || !read_size (desktop, "overlay", DESKTOP_OVERLAY_MIN, &metadata->overlay_bytes,
                      &has_overlay, error)
       || !read_size (desktop, "spill", 0, &metadata->spill_bytes, &metadata->has_spill, error))
     return FALSE;
@@ -223,9 +221,9 @@ read_desktop (Metadata *metadata, const xmlNode *desktop, GError **error)
     return fail (
         error,
         "<gild:desktop> names no disk: add <gild:disk target='vda' image='DEPARTMENT/NAME'/>");
-  if (metadata->disks->len > METADATA_DISKS_MAX)
+  if (metadata->disks->len > DESKTOP_DISKS_MAX)
     return fail (error, "<gild:desktop> names %u disks, and may name %u", metadata->disks->len,
-                 METADATA_DISKS_MAX);
+                 DESKTOP_DISKS_MAX);
   return TRUE;
 }
 
@@ -267,8 +265,7 @@ check_disks (const Metadata *metadata, const xmlNode *domain, const char *run_di
       if (domain_disk_is_overlay (disk, run_dir) && !metadata_find_disk (metadata, target))
         return fail (
             error,
-            "the domain's disk %.50s lies in %s/desktops, and <gild:desktop> does not name it: "
-            "add <gild:disk target='%.50s' image='DEPARTMENT/NAME'/>, or remove the disk",
+            "the domain's disk %.50s lies in %s/desktops, and <gild:desktop> does not name it: add <gild:disk target='%.50s' image='DEPARTMENT/NAME'/>, or remove the disk",
             target, run_dir, target);
     }
   return TRUE;

@@ -14,10 +14,9 @@
 #include <glib.h>
 #include <libxml/tree.h>
 
-#define METADATA_NAMESPACE   "urn:gild:desktop:1"
-#define METADATA_DISKS_MAX   64u
-#define METADATA_OVERLAY_MIN (G_GUINT64_CONSTANT (1) << 20) // bytes
-#define METADATA_SIZE_MAX    (G_GUINT64_CONSTANT (1) << 50) // bytes, of overlay and spill
+#include "qcow-backing/desktop-limits.h"
+
+#define METADATA_NAMESPACE "urn:gild:desktop:1"
 
 typedef struct
 {
@@ -34,7 +33,7 @@ typedef struct
   guint64 overlay_bytes; // 0: not given
   guint64 spill_bytes;
   gboolean has_spill; // FALSE: not given
-  GPtrArray *disks;   // of MetadataDisk *, in their order, 1 to METADATA_DISKS_MAX
+  GPtrArray *disks;   // of MetadataDisk *, in their order, 1 to DESKTOP_DISKS_MAX
 } Metadata;
 
 /* Whether SIZE bytes at XML may be a desktop's: a quick look that parses

@@ -127,7 +127,7 @@ static gboolean
 read_disks (PrepareAnswer *answer, JsonObject *object, const Metadata *metadata,
             const char *nbd_socket, GError **error)
 {
-  JsonArray *array = json_read_array (object, "disks", METADATA_DISKS_MAX, error);
+  JsonArray *array = json_read_array (object, "disks", DESKTOP_DISKS_MAX, error);
 
   if (!array)
     return FALSE;
@@ -154,8 +154,8 @@ prepare_answer_read (JsonObject *object, const Metadata *metadata, const char *n
                      GError **error)
 {
   g_autoptr (PrepareAnswer) answer = g_new0 (PrepareAnswer, 1);
-  guint64 first = metadata->overlay_bytes ? metadata->overlay_bytes : METADATA_OVERLAY_MIN;
-  guint64 last = metadata->overlay_bytes ? metadata->overlay_bytes : METADATA_SIZE_MAX;
+  guint64 first = metadata->overlay_bytes ? metadata->overlay_bytes : DESKTOP_OVERLAY_MIN;
+  guint64 last = metadata->overlay_bytes ? metadata->overlay_bytes : DESKTOP_SIZE_MAX;
 
   answer->disks = g_ptr_array_new_with_free_func (prepare_disk_free);
   if (check_string (object, "name", metadata->name, error)

@@ -121,7 +121,7 @@ set_interfaces (xmlNode *devices, const TemplateValues *values)
   for (xmlNode *interface = domain_xml_child (devices, "interface"); interface;
        interface = domain_xml_next (interface, "interface"))
     {
-      // No name holds a '/', so that no two interfaces are told apart by what they join to.
+      // No name holds a '/', so name and number cannot run into each other.
       g_autofree char *within = g_strdup_printf ("/%u", number++);
       guint8 d[DIGEST_SIZE];
       digest_of ("gild-interface", values, within, d);
@@ -168,8 +168,8 @@ set_image (xmlNode *gild_disk, const TemplateValues *values, GError **error)
   if (values->image)
     {
       set_attribute (gild_disk, "image", values->image);
-      xmlUnsetProp (gild_disk,
-                    (const xmlChar *)"version"); // another image's version is another thing
+      // The number of another image's version says nothing about this one.
+      xmlUnsetProp (gild_disk, (const xmlChar *)"version");
     }
   else if (!xmlHasProp (gild_disk, (const xmlChar *)"image"))
     return fail (error, "the template names no image: give one with --image DEPARTMENT/NAME");

@@ -3,12 +3,16 @@
 # What the rows of the benchmark share: processes, time, medians, and the table itself.
 
 # Everything runs on the same two cores, whoever has more.
-cores=$(taskset -cp $$ | sed 's/.*: //')
-case $cores in
-*,*) cores=$(cut -d, -f1-2 <<<"$cores") ;;
-*-*) cores=${cores%-*}-$((${cores%-*} + 1)) ;;
-esac
-taskset -cp "$cores" $$ >/dev/null
+first_core=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+second_core=$(taskset -cp $$ | sed 's/.*: //; s/.*[,-]//')
+both_cores=$first_core,$second_core
+taskset -cp "$both_cores" $$ >/dev/null
+
+# use_both_cores: as many requests at once can. use_one_core_each: one request at a time takes up to four times as
+# long when the scheduler has server and client on different cores, so who is where has to be said.
+use_both_cores () { server_cores=$both_cores client_cores=$both_cores; }
+use_one_core_each () { server_cores=$first_core client_cores=$second_core; }
+use_both_cores
 
 started=()
 
@@ -60,7 +64,7 @@ start ()
     local socket=$1
     shift
     rm -f "$socket"
-    "$@" >>"$work/servers.log" 2>&1 &
+    taskset -c "$server_cores" "$@" >>"$work/servers.log" 2>&1 &
     server_pid=$!
     started+=("$server_pid")
     wait_for test -S "$socket"
@@ -110,7 +114,6 @@ alternate ()
     for ((round = 0; round < rounds; round++)); do
         for name; do
             "measure_$name"
-            stop_all
             echo "$elapsed" >>"$work/times.$name"
         done
     done

@@ -3,9 +3,10 @@
 //
 //   nbd-load [--timed | --depth=N] URI <REQUESTS
 //
-// A line of REQUESTS is "SECONDS OPERATION OFFSET LENGTH"; operations are read, write (of bytes that do not
-// compress) and discard.  --timed sends each at its time from the start, whatever is still under way; else
-// there are N under way at any time (1).  Prints "SECONDS REQUESTS BYTES MEAN-LATENCY-MICROSECONDS".
+// A line of REQUESTS is "SECONDS OPERATION OFFSET LENGTH"; operations are read, write (of bytes
+// that do not compress) and discard.  --timed sends each at its time from the start, whatever is
+// still under way; else there are N under way at any time (1).  Prints "SECONDS REQUESTS BYTES
+// MEAN-LATENCY-MICROSECONDS".
 
 #include <glib.h>
 #include <libnbd.h>
@@ -130,11 +131,12 @@ send_request (Load *load, Slot *slot)
   switch (request->type)
     {
     case REQUEST_READ:
-      cookie = nbd_aio_pread (load->nbd, slot->buffer, request->length, request->offset, callback, 0);
+      cookie =
+          nbd_aio_pread (load->nbd, slot->buffer, request->length, request->offset, callback, 0);
       break;
     case REQUEST_WRITE:
-      cookie
-          = nbd_aio_pwrite (load->nbd, slot->buffer, request->length, request->offset, callback, 0);
+      cookie =
+          nbd_aio_pwrite (load->nbd, slot->buffer, request->length, request->offset, callback, 0);
       break;
     case REQUEST_DISCARD:
       cookie = nbd_aio_trim (load->nbd, request->length, request->offset, callback, 0);
@@ -199,10 +201,11 @@ main (int argc, char **argv)
 {
   gint depth = 1;
   gboolean timed = FALSE;
-  GOptionEntry options[]
-      = { { "depth", 0, 0, G_OPTION_ARG_INT, &depth, "requests under way at any time (1)", "N" },
-          { "timed", 0, 0, G_OPTION_ARG_NONE, &timed, "send each request at its time", NULL },
-          { NULL } };
+  GOptionEntry options[] = {
+    { "depth", 0, 0, G_OPTION_ARG_INT, &depth, "requests under way at any time (1)", "N" },
+    { "timed", 0, 0, G_OPTION_ARG_NONE, &timed, "send each request at its time", NULL },
+    { NULL }
+  };
   g_autoptr (GOptionContext) context = g_option_context_new ("URI <REQUESTS");
   g_autoptr (GError) error = NULL;
   guint32 length_max;

@@ -50,6 +50,7 @@ write_into ()
     serve_overlay "$1"
     load "$work/writes.requests"
     echo "$(overlay_bytes) $(($(golden_reads) - golden_reads_before))" >"$work/overlay.$2"
+    stop_all
 }
 
 measure_write_ours () { write_into cluster_size=64k,extended_l2=on ours; }

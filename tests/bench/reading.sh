@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Rows: reading through NBD, against qemu-nbd; each server is new, with the files in the page cache.
+# Rows: reading through NBD, against qemu-nbd, with the files in the page cache.
 
 readonly RANDOM_READS=40000
 
@@ -59,18 +59,50 @@ load ()
 {
     local requests=$1
     shift
-    "$nbd_load" "$@" "$uri" <"$requests" >"$work/load" || die "nbd-load $uri"
+    taskset -c "$client_cores" "$nbd_load" "$@" "$uri" <"$requests" >"$work/load" || die "nbd-load $uri"
     read -r elapsed _ _ latency <"$work/load"
 }
 
-measure_whole_gild () { serve_gild; timed nbdcopy --connections=1 "$uri" null:; }
-measure_whole_zstd () { serve_qcow2 "$work/zstd.qcow2"; timed nbdcopy --connections=1 "$uri" null:; }
-measure_random_gild () { serve_gild; load "$work/random.requests" --depth=16; }
-measure_random_zstd () { serve_qcow2 "$work/zstd.qcow2"; load "$work/random.requests" --depth=16; }
-measure_timed_gild () { serve_gild; load "$recording" --timed; echo "$latency" >>"$work/latency.gild"; }
-measure_timed_plain () { serve_qcow2 "$image"; load "$recording" --timed; echo "$latency" >>"$work/latency.plain"; }
-measure_burst_gild () { serve_gild; load "$recording"; }
-measure_burst_plain () { serve_qcow2 "$image"; load "$recording"; }
+# cpu_seconds PID
+cpu_seconds ()
+{
+    awk -v hertz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hertz }' "/proc/$1/stat"
+}
+
+# Servers that have run for a while: each read everything once before.
+start_both ()
+{
+    serve_gild
+    uri_gild=$uri pid_gild=$server_pid
+    serve_qcow2 "$work/zstd.qcow2"
+    uri_zstd=$uri pid_zstd=$server_pid
+    nbdcopy --connections=1 "$uri_gild" null:
+    nbdcopy --connections=1 "$uri_zstd" null:
+}
+
+# say_cpu ROUNDS: what each server took for one round since start_both, or since the last time.
+say_cpu ()
+{
+    local gild zstd
+    gild=$(cpu_seconds "$pid_gild") zstd=$(cpu_seconds "$pid_zstd")
+    say "  (CPU of the server for one: gild $(calculate "($gild - $cpu_gild) / $1") s, qemu-nbd $(calculate "($zstd - $cpu_zstd) / $1") s)"
+    cpu_gild=$gild cpu_zstd=$zstd
+}
+
+measure_whole_gild () { timed nbdcopy --connections=1 "$uri_gild" null:; }
+measure_whole_zstd () { timed nbdcopy --connections=1 "$uri_zstd" null:; }
+measure_random_gild () { uri=$uri_gild; load "$work/random.requests" --depth=16; }
+measure_random_zstd () { uri=$uri_zstd; load "$work/random.requests" --depth=16; }
+
+# The first that a server reads: nothing cached, nothing hashed before.
+measure_first_gild () { serve_gild; timed nbdcopy --connections=1 "$uri" null:; stop_all; }
+measure_first_zstd () { serve_qcow2 "$work/zstd.qcow2"; timed nbdcopy --connections=1 "$uri" null:; stop_all; }
+measure_burst_gild () { uri=$uri_gild; load "$recording"; }
+measure_burst_plain () { uri=$uri_plain; load "$recording"; }
+measure_first_burst_gild () { serve_gild; load "$recording"; stop_all; }
+measure_first_burst_plain () { serve_qcow2 "$image"; load "$recording"; stop_all; }
+measure_timed_gild () { serve_gild; load "$recording" --timed; stop_all; echo "$latency" >>"$work/latency.gild"; }
+measure_timed_plain () { serve_qcow2 "$image"; load "$recording" --timed; stop_all; echo "$latency" >>"$work/latency.plain"; }
 
 rows_of_reading ()
 {
@@ -79,20 +111,37 @@ rows_of_reading ()
     serve_gild
     random_reads >"$work/random.requests"
     stop_all
+    alternate "$rounds" first_gild first_zstd
+    row 'whole image, the first time' s "$(result first_gild)" 'qemu-nbd, zstd qcow2' "$(result first_zstd)" '>=1'
+    start_both
+    cpu_gild=$(cpu_seconds "$pid_gild") cpu_zstd=$(cpu_seconds "$pid_zstd")
     alternate $((2 * rounds + 1)) whole_gild whole_zstd
     row 'whole image through NBD, 1 connection' s "$(result whole_gild)" 'qemu-nbd, zstd qcow2' "$(result whole_zstd)" '>=1.5'
-    alternate "$rounds" random_gild random_zstd
+    say_cpu $((2 * rounds + 1))
+    alternate $((2 * rounds + 1)) random_gild random_zstd
     row "$RANDOM_READS random reads of 4 KiB, depth 16" s "$(result random_gild)" 'qemu-nbd, zstd qcow2' "$(result random_zstd)" '>=1.5'
+    say_cpu $((2 * rounds + 1))
+    stop_all
 
     recording=$image.boot-requests
     if [ ! "$recording" -nt "$image" ] && ! record_boot; then
         skipped 'recorded boot' 'the image does not come to a login on its serial console'
         return
     fi
+    use_one_core_each
+    alternate $((2 * rounds + 1)) first_burst_gild first_burst_plain
+    row 'recorded boot, back to back, the first time' s "$(result first_burst_gild)" 'qemu-nbd, plain qcow2' "$(result first_burst_plain)" 1.5
+    serve_gild
+    uri_gild=$uri
+    load "$recording"
+    serve_qcow2 "$image"
+    uri_plain=$uri
     alternate $((2 * rounds + 1)) burst_gild burst_plain
+    stop_all
     row 'recorded boot, back to back' s "$(result burst_gild)" 'qemu-nbd, plain qcow2' "$(result burst_plain)" 1.5
     rm -f "$work"/latency.*
     alternate "$timed_rounds" timed_gild timed_plain
     row 'recorded boot, at its times' s "$(result timed_gild)" 'qemu-nbd, plain qcow2' "$(result timed_plain)" 1.05
     say "  (mean latency of a request: gild $(median "$work/latency.gild") us, qemu-nbd $(median "$work/latency.plain") us)"
+    use_both_cores
 }

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A graphical desktop comes up by itself: a picture of its screen shows it, and no black screen.
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=demo/lib.sh
-. "$srcdir/demo/lib.sh"
+# shellcheck source=demo/guest.sh
+. "$srcdir/demo/guest.sh"
 needs jq pnmtopng pngtopnm ppmhist
 golden=$srcdir/demo/cache/debian-desktop.qcow2
 [ -e "$golden" ] || skip_all "there is no $golden: make it with demo/debian-image"
@@ -27,10 +27,10 @@ run_ok 'define a desktop from the installed template' gild define linux pc-graph
 virsh -q net-define /usr/share/libvirt/networks/default.xml >/dev/null 2>&1 || :
 virsh -q net-start default >"$tmp/net.log" 2>&1 || diag_file "$tmp/net.log"
 run_ok 'virsh start' virsh start pc-graphical
-run_ok 'its agent answers' wait_for 240 agent_answers pc-graphical
+run_ok 'its agent answers' wait_for_guest 240 pc-graphical agent_answers pc-graphical
 is 'its name is the desktop'\''s' "$(agent pc-graphical guest-get-host-name | jq -r '."host-name"')" pc-graphical
-run_ok 'the panel runs' wait_for 240 guest_has_process pc-graphical xfce4-panel
-run_ok "the screen has $COLOURS colours, and $LIT_PERCENT % of it is not black" wait_for 240 screen_is_desktop
+run_ok 'the panel runs' wait_for_guest 240 pc-graphical guest_has_process pc-graphical xfce4-panel
+run_ok "the screen has $COLOURS colours, and $LIT_PERCENT % of it is not black" wait_for_guest 240 pc-graphical screen_is_desktop
 diag "$(lit_percent "$tmp/screen.png") % is not black, $(colours "$tmp/screen.png") colours"
 cp "$tmp/screen.png" "$build/tests/graphical.png"
 run_ok 'off' virsh destroy pc-graphical

@@ -57,7 +57,7 @@ make_private ()
         mkdir -p "/var/$dir/libvirt"
         mount -t tmpfs -o mode=755 gild-test "/var/$dir/libvirt"
     done
-    mkdir -p /etc/libvirt/qemu /etc/libvirt/hooks /var/lib/libvirt/boot
+    mkdir -p /etc/libvirt/qemu /etc/libvirt/hooks /var/lib/libvirt/boot /var/log/libvirt/qemu
     mount -t tmpfs gild-test /etc/libvirt/qemu
     mount -t tmpfs gild-test /etc/libvirt/hooks
     hide_kvm
@@ -152,7 +152,6 @@ stop_service ()
 start_services ()
 {
     gild-services start
-    chmod 0660 "$run/nbd.sock" # XXX
 }
 
 # template DISK…: a template for the small guest with DISKs, each the attributes of a gild:disk, to stdout.

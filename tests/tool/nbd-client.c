@@ -49,7 +49,8 @@ main (int argc, char **argv)
   if (strcmp (command, "cache") == 0)
     check (nbd_cache (nbd, count, offset, 0));
   else if (strcmp (command, "status") == 0)
-    check (nbd_block_status (nbd, count, offset, (nbd_extent_callback){ .callback = print_extents }, 0));
+    check (nbd_block_status (nbd, count, offset, (nbd_extent_callback){ .callback = print_extents },
+                             0));
   else
     {
       void *buffer = calloc (1, count);

@@ -47,13 +47,13 @@ fresh ()
     new_site
 }
 
-# The fault comes at the N-th such call of a thread, for N from 1 until no more fault comes.
+# The fault comes at the N-th such call of a thread, for N from 1 to MAX or until no more fault comes.
 test_fault_at_each_call ()
 {
-    local what=$1 calls=$2 fault=$3 wanted=$4 n
-    for ((n = 1; n <= 30; n++)); do
-        fresh
-        publish crash/disk "$tmp/old.raw"
+    local what=$1 calls=$2 fault=$3 wanted=$4 max=$5 n
+    for ((n = 1; n <= max; n++)); do
+        rm -rf "$state"
+        cp -a "$tmp/prepared" "$state"
         run strace -f -qq -o "$tmp/trace" -e "trace=$calls" -e "inject=$calls:$fault:when=$n" \
             gild publish crash/disk "$tmp/new.raw"
         grep -q -e INJECTED -e 'killed by SIGKILL' "$tmp/trace" || break
@@ -70,11 +70,14 @@ test_faults ()
         skip 'strace cannot trace here' 'faults at each system call'
         return
     fi
-    test_fault_at_each_call 'kill -9 at rename' rename,renameat,renameat2 signal=SIGKILL '^137$'
-    test_fault_at_each_call 'kill -9 at syncfs and fsync' syncfs,fsync,fdatasync signal=SIGKILL '^137$'
-    test_fault_at_each_call 'kill -9 at write' write,pwrite64,writev signal=SIGKILL '^(1|137)$'
-    test_fault_at_each_call 'no space at rename' rename,renameat,renameat2 error=ENOSPC '^1$'
-    test_fault_at_each_call 'I/O error at syncfs and fsync' syncfs,fsync,fdatasync error=EIO '^1$'
+    fresh
+    publish crash/disk "$tmp/old.raw"
+    cp -a "$state" "$tmp/prepared"
+    test_fault_at_each_call 'kill -9 at rename' rename,renameat,renameat2 signal=SIGKILL '^137$' 30
+    test_fault_at_each_call 'kill -9 at syncfs and fsync' syncfs,fsync,fdatasync signal=SIGKILL '^137$' 30
+    test_fault_at_each_call 'kill -9 at write' write,pwrite64,writev signal=SIGKILL '^(1|137)$' 4
+    test_fault_at_each_call 'no space at rename' rename,renameat,renameat2 error=ENOSPC '^1$' 12
+    test_fault_at_each_call 'I/O error at syncfs and fsync' syncfs,fsync,fdatasync error=EIO '^1$' 30
 }
 
 # in_small_tmpfs SIZE COMMAND…: with a new file system of SIZE at $tmp/small, where COMMAND is root for mount's sake.
@@ -129,7 +132,7 @@ test_random_kills ()
     for round in $(seq 12); do
         signal=KILL
         [ $((round % 3)) != 0 ] || signal=INT
-        (trap - INT; exec gild publish crash/disk "$tmp/disk.qcow2" >/dev/null 2>&1) &
+        env --default-signal=INT gild publish crash/disk "$tmp/disk.qcow2" >/dev/null 2>&1 &
         pid=$!
         sleep "0.0$((round * 7))"
         kill -"$signal" "$pid" 2>/dev/null || :
@@ -142,9 +145,7 @@ test_random_kills ()
 test_ctrl_c ()
 {
     fresh
-    # Bash ignores SIGINT in its background children; setsid's new process does not.
-    python3 -c 'import os, signal, sys; signal.signal (signal.SIGINT, signal.SIG_DFL); os.execvp (sys.argv[1], sys.argv[1:])' \
-        gild publish crash/disk "$tmp/large.raw" >"$tmp/stdout" 2>"$tmp/stderr" &
+    env --default-signal=INT gild publish crash/disk "$tmp/large.raw" >"$tmp/stdout" 2>"$tmp/stderr" &
     local pid=$! status=0
     wait_for 10 staging_has_files || :
     kill -INT "$pid"

@@ -176,7 +176,7 @@ test_too_many_disks (void)
                                           "</uuid><metadata><gild:desktop " GILD ">");
   g_autoptr (GError) error = NULL;
 
-  for (guint i = 0; i <= METADATA_DISKS_MAX; i++)
+  for (guint i = 0; i <= DESKTOP_DISKS_MAX; i++)
     g_string_append_printf (xml, "<gild:disk target='vd%u' image='a/b'/>", i);
   g_string_append (xml, "</gild:desktop></metadata></domain>");
   g_assert_null (parse (xml->str, &error));

@@ -248,7 +248,7 @@ static void
 test_stable (void)
 {
   TemplateValues values[] = { VALUES, VALUES, VALUES };
-  g_autofree char *uuids[G_N_ELEMENTS (values)] = { NULL };
+  g_autoptr (GPtrArray) uuids = g_ptr_array_new_with_free_func (g_free);
   values[1].name = "pc2";
   values[2].site_uuid = "1f0e0d0c-1111-4222-8333-444455556666";
 
@@ -260,13 +260,12 @@ test_stable (void)
       g_autoptr (Metadata) metadata = metadata_parse (once, strlen (once), values[i].run_dir, NULL);
       g_assert_cmpstr (once, ==, again);
       g_assert_cmpstr (once, ==, of_itself);
-      uuids[i] = g_strdup (metadata->uuid);
-      for (gsize j = 0; j < i; j++)
-        g_assert_cmpstr (uuids[i], !=, uuids[j]);
+      g_assert_false (g_ptr_array_find_with_equal_func (uuids, metadata->uuid, g_str_equal, NULL));
+      g_ptr_array_add (uuids, g_strdup (metadata->uuid));
     }
   g_assert_true (g_regex_match_simple ("^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-"
                                        "[0-9a-f]{12}$",
-                                       uuids[0], 0, 0));
+                                       uuids->pdata[0], 0, 0));
 }
 
 /* As another program computes it: the first 16 bytes of the SHA-256 of

@@ -80,9 +80,9 @@ template_load (const char *template, const char *const *directories, gsize *size
         return read_template (path, size, error);
     }
   g_autofree char *names = list_names (directories);
-  fail (error,
-        "there is no template '%.100s': there are %s, and the path of a file serves as well "
-        "(./%.100s.xml)",
-        template, names, template);
+  fail (
+      error,
+      "there is no template '%.100s': there are %s, and the path of a file serves as well (./%.100s.xml)",
+      template, names, template);
   return NULL;
 }
