@@ -125,7 +125,7 @@ result ()
 }
 
 # row WHAT UNIT OURS PEER_NAME PEER LIMIT: OURS / PEER has to be at most LIMIT, or with ">=LIMIT" PEER / OURS
-# at least that; with PEER_NAME empty OURS itself is held against LIMIT.
+# at least that; with PEER_NAME empty OURS itself is held against LIMIT; with no number in LIMIT nothing is.
 row ()
 {
     local what=$1 unit=$2 ours=$3 peer_name=$4 peer=$5 limit=$6 ratio='' value met relation='<='
@@ -138,9 +138,12 @@ row ()
         value=$ratio
     fi
     [ "${limit#>=}" = "$limit" ] || relation='>='
-    met=$(awk "BEGIN { print ($value $relation ${limit#>=} ? \"met\" : \"missed\") }")
+    case $limit in
+    '' | '>=') met=- relation='' limit=- ;;
+    *) met=$(awk "BEGIN { print ($value $relation ${limit#>=} ? \"met\" : \"missed\") }") ;;
+    esac
     printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$what" "$unit" "$ours" "${peer_name:--}" "${peer:--}" "${ratio:--}" \
-        "$relation ${limit#>=}" "$met" >>"$work/rows"
+        "${relation:+$relation }${limit#>=}" "$met" >>"$work/rows"
     tail -n 1 "$work/rows" | print_text >&2
 }
 

@@ -108,12 +108,9 @@ rows_of_reading ()
 {
     prepare_images
     say 'reading through NBD (qemu-nbd)'
-    serve_gild
-    random_reads >"$work/random.requests"
-    stop_all
-    alternate "$rounds" first_gild first_zstd
-    row 'whole image, the first time' s "$(result first_gild)" 'qemu-nbd, zstd qcow2' "$(result first_zstd)" '>=1'
     start_both
+    uri=$uri_gild
+    random_reads >"$work/random.requests"
     cpu_gild=$(cpu_seconds "$pid_gild") cpu_zstd=$(cpu_seconds "$pid_zstd")
     alternate $((2 * rounds + 1)) whole_gild whole_zstd
     row 'whole image through NBD, 1 connection' s "$(result whole_gild)" 'qemu-nbd, zstd qcow2' "$(result whole_zstd)" '>=1.5'
@@ -122,6 +119,8 @@ rows_of_reading ()
     row "$RANDOM_READS random reads of 4 KiB, depth 16" s "$(result random_gild)" 'qemu-nbd, zstd qcow2' "$(result random_zstd)" '>=1.5'
     say_cpu $((2 * rounds + 1))
     stop_all
+    alternate "$rounds" first_gild first_zstd
+    row 'whole image, nbdkit just started' s "$(result first_gild)" 'qemu-nbd, zstd qcow2' "$(result first_zstd)" '>='
 
     recording=$image.boot-requests
     if [ ! "$recording" -nt "$image" ] && ! record_boot; then
@@ -129,19 +128,19 @@ rows_of_reading ()
         return
     fi
     use_one_core_each
-    alternate $((2 * rounds + 1)) first_burst_gild first_burst_plain
-    row 'recorded boot, back to back, the first time' s "$(result first_burst_gild)" 'qemu-nbd, plain qcow2' "$(result first_burst_plain)" 1.5
     serve_gild
     uri_gild=$uri
     load "$recording"
     serve_qcow2 "$image"
     uri_plain=$uri
     alternate $((2 * rounds + 1)) burst_gild burst_plain
-    stop_all
     row 'recorded boot, back to back' s "$(result burst_gild)" 'qemu-nbd, plain qcow2' "$(result burst_plain)" 1.5
+    stop_all
+    alternate $((2 * rounds + 1)) first_burst_gild first_burst_plain
+    row 'recorded boot, nbdkit just started' s "$(result first_burst_gild)" 'qemu-nbd, plain qcow2' "$(result first_burst_plain)" ''
+    use_both_cores
     rm -f "$work"/latency.*
     alternate "$timed_rounds" timed_gild timed_plain
     row 'recorded boot, at its times' s "$(result timed_gild)" 'qemu-nbd, plain qcow2' "$(result timed_plain)" 1.05
     say "  (mean latency of a request: gild $(median "$work/latency.gild") us, qemu-nbd $(median "$work/latency.plain") us)"
-    use_both_cores
 }

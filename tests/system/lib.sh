@@ -277,7 +277,7 @@ leaves_nothing ()
     ! mountpoint -q "$run/desktops/$2" || left+=" a mount;"
     [ ! -e "$run/desktops/$2" ] || left+=" $run/desktops/$2;"
     [ ! -e "$run/desktops/$2.json" ] || left+=" the pin;"
-    ! virsh list --name | grep -qx "$2" || left+=" a running domain;"
+    ! virsh list --name | grep -x "$2" >/dev/null || left+=" a running domain;"
     is "$1" "$left" ''
 }
 

@@ -160,6 +160,21 @@ read_at a/disk@1 $((6 * CHUNK)) $CHUNK >"$tmp/part"
 run_ok 'what was cached is read without the store' cmp "$tmp/part" \
     <(tail -c +$((6 * CHUNK + 1)) "$tmp/mapped.raw" | head -c $CHUNK)
 run_ok 'to cache a hole' "$client" "$(uri a/empty@1)" cache 0 $almost
+mv "$tmp/saved" "$file"
+
+# Who reads one piece after another gets the next chunk before asking for it.
+stop $nbdkit_pid
+start_nbdkit "config=$tmp/gild.conf"
+qemu-io -f raw -r -c "read $((5 * CHUNK)) 4096" -c "read $((5 * CHUNK + 4096)) 4096" "$(uri a/disk@1)" >"$tmp/qemu-io.log"
+was_read_ahead ()
+{
+    mv "$file" "$tmp/saved"
+    read_at a/disk@1 $((6 * CHUNK)) 4096 >"$tmp/part" && return
+    mv "$tmp/saved" "$file"
+    return 1
+}
+run_ok 'the chunk after it is read ahead' wait_for 5 was_read_ahead
+run_ok 'with the right bytes' cmp "$tmp/part" <(tail -c +$((6 * CHUNK + 1)) "$tmp/mapped.raw" | head -c 4096)
 
 # Damage: an error, never other bytes.  A server of its own, with nothing cached.
 stop $nbdkit_pid
@@ -172,6 +187,8 @@ run_fails 'a request that only begins before it' 1 'Input/output error' \
     "$client" "$(uri a/disk@1)" read $((5 * CHUNK)) $((3 * CHUNK))
 run_fails 'to cache it' 1 'Input/output error' "$client" "$(uri a/disk@1)" cache $((5 * CHUNK)) $((3 * CHUNK))
 run_ok 'what lies beside it can be read' "$client" "$(uri a/disk@1)" read $((5 * CHUNK)) $CHUNK
+cp "$(chunk_file a/disk@1 7)" "$file"
+run_fails 'another chunk in its place' 1 'Input/output error' "$client" "$(uri a/disk@1)" read $((6 * CHUNK)) $CHUNK
 cp "$tmp/saved" "$file"
 run_ok 'when it is back' "$client" "$(uri a/disk@1)" read $((6 * CHUNK)) $CHUNK
 

@@ -131,7 +131,7 @@ test_vmdk ()
         qemu-img convert -O vmdk "$tmp/good.qcow2" "$tmp/hint.vmdk"
         printf 'parentFileNameHint="%s"\n' "$hint" >"$tmp/hint"
         # It takes the place of a comment, which may be as long.
-        put "$tmp/hint.vmdk" $(($(grep -abo '# The Disk Data Base' "$tmp/hint.vmdk" | head -n 1 | cut -d : -f 1))) \
+        put "$tmp/hint.vmdk" $(($(grep -abo '# The Disk Data Base' "$tmp/hint.vmdk" | sed -n 1p | cut -d : -f 1))) \
             "$(stat -c %s "$tmp/hint")" "$tmp/hint"
         refused "a vmdk whose parent is $hint" 1 'hint\.vmdk' demo/disk "$tmp/hint.vmdk"
     done

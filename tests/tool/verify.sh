@@ -52,12 +52,12 @@ run_fails 'a bad name' 2 '.' gild verify ../x
 
 index=$images/one/disk/1.caibx
 chunk=$state/store.castr/$(tail -c +65 "$index" | od -An -v -tx1 -w40 | tr -d ' ' | cut -c 17-80 |
-    head -n 1 | sed 's,^\(....\).*,\1/&.cacnk,')
+    sed -n 1p | sed 's,^\(....\).*,\1/&.cacnk,')
 damaged "$chunk" 'a chunk with a bit flipped' 'one/disk@1' flip "$chunk" 100
 damaged "$chunk" 'a chunk cut short' 'one/disk@1' cut_short "$chunk" 10
 damaged "$chunk" 'an empty chunk' 'one/disk@1' truncate -s 0 "$chunk"
 damaged "$chunk" 'another chunk in its place' 'one/disk@1' \
-    cp "$(find "$state/store.castr" -name '*.cacnk' ! -samefile "$chunk" -size +1k | sort | head -n 1)" "$chunk"
+    cp "$(find "$state/store.castr" -name '*.cacnk' ! -samefile "$chunk" -size +1k | sort | sed -n 1p)" "$chunk"
 damaged "$chunk" 'a missing chunk' 'one/disk@1' rm "$chunk"
 
 damaged "$index" 'an index with a bit flipped in an id' 'one/disk@1' flip "$index" 130

@@ -223,6 +223,30 @@ read_one (gpointer data)
   return NULL;
 }
 
+/* A chunk that another thread loads is there soon; if it is not, that is as good as absent.  */
+static void
+test_peek_waits (gconstpointer data)
+{
+  gboolean failing = GPOINTER_TO_INT (data);
+  g_autoptr (ChunkCache) cache = new_cache (2 * CHUNK_SIZE);
+  Source source = { .closed = TRUE, .failing = failing };
+  Reader reader = { .cache = cache, .source = &source, .n = 1 };
+  ChunkId id = make_id (1);
+
+  g_assert_false (chunk_cache_has (cache, &id));
+  GThread *thread = g_thread_new ("reader", read_one, &reader);
+  wait_for_loads (&source, 1);
+  g_assert_true (chunk_cache_has (cache, &id));
+  set_closed (&source, FALSE);
+  const guint8 *bytes = chunk_cache_peek (cache, &id);
+  g_assert_true ((bytes != NULL) == !failing);
+  if (bytes)
+    chunk_cache_release (cache, bytes);
+  g_thread_join (thread);
+  g_assert_true (chunk_cache_has (cache, &id) == !failing);
+  g_assert_cmpint (source.loads, ==, 1);
+}
+
 /* All want one chunk while it loads: there is one load, and all get its result.  */
 static void
 test_one_load_for_all (gconstpointer data)
@@ -326,6 +350,8 @@ main (int argc, char **argv)
   g_test_add_func ("/chunk-cache/read-again-stays", test_read_again_stays);
   g_test_add_func ("/chunk-cache/short-chunk", test_short_chunk);
   g_test_add_func ("/chunk-cache/peek", test_peek);
+  g_test_add_data_func ("/chunk-cache/peek-waits", GINT_TO_POINTER (FALSE), test_peek_waits);
+  g_test_add_data_func ("/chunk-cache/peek-failure", GINT_TO_POINTER (TRUE), test_peek_waits);
   g_test_add_data_func ("/chunk-cache/one-load-for-all", GINT_TO_POINTER (FALSE),
                         test_one_load_for_all);
   g_test_add_data_func ("/chunk-cache/one-failure-for-all", GINT_TO_POINTER (TRUE),
