@@ -20,7 +20,7 @@
 #define BODY_SIZE_MAX (16u << 20)
 #define SENTENCE_MAX  2000 // bytes
 
-G_DEFINE_QUARK (control - error, control_error)
+G_DEFINE_QUARK (gild_control_error, control_error)
 
 static gboolean fail_as (GError **error, ControlError code, const char *format, ...)
     G_GNUC_PRINTF (3, 4);

@@ -205,49 +205,27 @@ shard_of (ChunkCache *cache, const ChunkId *id)
   return &cache->shards[id->bytes[CHUNK_ID_SIZE - 1] & (cache->n_shards - 1)];
 }
 
-/* Wait until SLOT, which is pinned, is loaded; NULL, and no longer pinned, if that fails.  */
-static const guint8 *
-shard_wait_for_bytes (Shard *shard, Slot *slot, GError **error)
-{
-  while (slot->state == SLOT_LOADING)
-    g_cond_wait (&shard->changed, &shard->lock);
-  if (slot->state == SLOT_READY)
-    return slot_bytes (shard, slot);
-  if (error)
-    *error = g_error_copy (slot->error);
-  shard_unpin (shard, slot);
-  return NULL;
-}
-
 const guint8 *
 chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size, ChunkCacheLoad load,
                  gpointer data, GError **error)
 {
   Shard *shard = shard_of (cache, id);
+  const guint8 *bytes = NULL;
 
   g_return_val_if_fail (size <= CHUNK_SIZE, NULL);
   g_mutex_lock (&shard->lock);
   Slot *slot = shard_pin (shard, id);
   if (slot->state == SLOT_EMPTY)
     shard_load (shard, slot, size, load, data);
-  const guint8 *bytes = shard_wait_for_bytes (shard, slot, error);
-  g_mutex_unlock (&shard->lock);
-  return bytes;
-}
-
-const guint8 *
-chunk_cache_peek (ChunkCache *cache, const ChunkId *id)
-{
-  Shard *shard = shard_of (cache, id);
-  const guint8 *bytes = NULL;
-
-  g_mutex_lock (&shard->lock);
-  Slot *slot = g_hash_table_lookup (shard->by_id, id);
-  if (slot)
+  while (slot->state == SLOT_LOADING)
+    g_cond_wait (&shard->changed, &shard->lock);
+  if (slot->state == SLOT_READY)
+    bytes = slot_bytes (shard, slot);
+  else
     {
-      slot->pins++;
-      slot->used = TRUE;
-      bytes = shard_wait_for_bytes (shard, slot, NULL);
+      if (error)
+        *error = g_error_copy (slot->error);
+      shard_unpin (shard, slot);
     }
   g_mutex_unlock (&shard->lock);
   return bytes;
@@ -262,6 +240,17 @@ chunk_cache_has (ChunkCache *cache, const ChunkId *id)
   gboolean has = g_hash_table_contains (shard->by_id, id);
   g_mutex_unlock (&shard->lock);
   return has;
+}
+
+gboolean
+chunk_cache_has_room (ChunkCache *cache, const ChunkId *id)
+{
+  Shard *shard = shard_of (cache, id);
+
+  g_mutex_lock (&shard->lock);
+  gboolean has_room = g_hash_table_size (shard->by_id) < shard->n_slots;
+  g_mutex_unlock (&shard->lock);
+  return has_room;
 }
 
 void

@@ -23,11 +23,10 @@ typedef gboolean (*ChunkCacheLoad) (const ChunkId *id, guint8 *buffer, gsize siz
    at most one chunk at a time: who asks while all are held waits for another's release.  */
 const guint8 *chunk_cache_get (ChunkCache *cache, const ChunkId *id, gsize size,
                                ChunkCacheLoad load, gpointer data, GError **error);
-/* The same for a chunk that is in the cache or on its way; NULL for one that is not, which is no
- * error.  */
-const guint8 *chunk_cache_peek (ChunkCache *cache, const ChunkId *id);
-
 /* Whether chunk ID is in the cache or on its way.  */
 gboolean chunk_cache_has (ChunkCache *cache, const ChunkId *id);
+
+/* Whether chunk ID could come into the cache without driving out another.  */
+gboolean chunk_cache_has_room (ChunkCache *cache, const ChunkId *id);
 
 void chunk_cache_release (ChunkCache *cache, const guint8 *bytes);

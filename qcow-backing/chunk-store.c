@@ -22,7 +22,7 @@
  */
 #define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
 
-G_DEFINE_QUARK (gild - chunk - store - error, chunk_store_error)
+G_DEFINE_QUARK (gild_chunk_store_error, chunk_store_error)
 
 struct ChunkStore
 {

@@ -208,32 +208,24 @@ get_chunk (ServedVersion *version, gsize i, GError **error)
                           index_chunk_size (index, i), load_chunk, version, error);
 }
 
-/* All of chunk I into BUFFER.  What is not in the cache does not come into it: who reads a whole
-   chunk has it, and reading a disk from end to end would drive out what others read in pieces.  */
+/* COUNT bytes at FROM of chunk I.  Who reads a whole chunk has it, and reading a disk from end to
+   end would drive out what others read in pieces: such a chunk comes into the cache only while
+   there is room.  */
 static gboolean
-read_whole_chunk (ServedVersion *version, gsize i, guint8 *buffer, GError **error)
+read_from_chunk (ServedVersion *version, gsize i, gsize from, gsize count, guint8 *buffer,
+                 GError **error)
 {
+  ChunkCache *cache = version->versions->cache;
   const ChunkId *id = index_chunk_id (version->image->index, i);
   gsize size = index_chunk_size (version->image->index, i);
-  const guint8 *bytes = chunk_cache_peek (version->versions->cache, id);
 
-  if (!bytes)
+  if (count == size && !chunk_cache_has (cache, id) && !chunk_cache_has_room (cache, id))
     return load_chunk (id, buffer, size, version, error);
-  memcpy (buffer, bytes, size);
-  chunk_cache_release (version->versions->cache, bytes);
-  return TRUE;
-}
-
-static gboolean
-read_part_of_chunk (ServedVersion *version, gsize i, gsize from, gsize count, guint8 *buffer,
-                    GError **error)
-{
   const guint8 *bytes = get_chunk (version, i, error);
-
   if (!bytes)
     return FALSE;
   memcpy (buffer, bytes + from, count);
-  chunk_cache_release (version->versions->cache, bytes);
+  chunk_cache_release (cache, bytes);
   return TRUE;
 }
 
@@ -246,13 +238,11 @@ served_version_read (ServedVersion *version, guint64 offset, gsize count, guint8
   for (gsize done = 0, part; done < count; done += part)
     {
       gsize i = (offset + done) / CHUNK_SIZE, from = (offset + done) % CHUNK_SIZE;
-      gsize size = index_chunk_size (index, i);
 
-      part = MIN (count - done, size - from);
+      part = MIN (count - done, index_chunk_size (index, i) - from);
       if (index_chunk_is_zero (index, i))
         memset (buffer + done, 0, part);
-      else if (part == size ? !read_whole_chunk (version, i, buffer + done, error)
-                            : !read_part_of_chunk (version, i, from, part, buffer + done, error))
+      else if (!read_from_chunk (version, i, from, part, buffer + done, error))
         return fail_at_chunk (version, i, error);
     }
   return TRUE;
