@@ -36,14 +36,6 @@ pin_path (const Config *config, const char *name)
   return config_run_path (config, "desktops", file, NULL);
 }
 
-static guint64
-default_cap (const Config *config)
-{
-  if (config->overlay_bytes > 0)
-    return config->overlay_bytes;
-  return overlay_default_cap ((guint64)sysconf (_SC_PHYS_PAGES) * (guint64)sysconf (_SC_PAGESIZE));
-}
-
 /* DISK as the answer has it, its version chosen, loaded and found good.  */
 static JsonObject *
 resolve_disk (const Config *config, const ImageLibrary *library, const DesktopDisk *disk,
@@ -96,7 +88,7 @@ build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks
 {
   g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
   g_autofree char *since = g_date_time_format (now, "%Y-%m-%dT%H:%M:%SZ");
-  guint64 overlay = request->overlay_bytes > 0 ? request->overlay_bytes : default_cap (config);
+  guint64 overlay = request->overlay_bytes > 0 ? request->overlay_bytes : config->overlay_bytes;
   guint64 spill = request->has_spill ? request->spill_bytes : config->spill_bytes;
   JsonObject *pin = json_object_new ();
 

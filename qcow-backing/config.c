@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <unistd.h>
 
 #include "desktop-limits.h"
 #include "fail.h"
@@ -15,7 +16,7 @@ typedef enum
 {
   KEY_PATH,      // char *, absolute
   KEY_SIZE,      // guint64, bytes
-  KEY_AUTO_SIZE, // the same, or "auto", which is 0
+  KEY_AUTO_SIZE, // the same, or "auto": a part of the RAM
   KEY_COUNT,     // guint
   KEY_VIRT_TYPE, // char *
 } KeyType;
@@ -27,17 +28,25 @@ static const struct
   KeyType type;
   gsize offset;
   const char *default_value;
-  guint64 min, max; // of sizes and counts
+  guint64 min, max;                      // of sizes and counts
+  guint64 auto_part, auto_min, auto_max; // "auto" is this part of the RAM, within these
 } KEYS[] = {
   { "paths", "state", KEY_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
   { "paths", "run", KEY_PATH, offsetof (Config, run_dir), "/run/gild" },
-  { "nbd", "cache-size", KEY_SIZE, offsetof (Config, cache_size_bytes), "128MiB", MiB, TiB },
+  { "nbd", "cache-size", KEY_AUTO_SIZE, offsetof (Config, cache_size_bytes), "auto", MiB, TiB, 32,
+    64 * MiB, 512 * MiB },
   { "desktop", "overlay", KEY_AUTO_SIZE, offsetof (Config, overlay_bytes), "auto",
-    DESKTOP_OVERLAY_MIN, DESKTOP_SIZE_MAX },
+    DESKTOP_OVERLAY_MIN, DESKTOP_SIZE_MAX, 8, 512 * MiB, 4 * GiB },
   { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
   { "desktop", "virt-type", KEY_VIRT_TYPE, offsetof (Config, virt_type), "auto" },
   { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5", 1, 1000000 },
 };
+
+static guint64
+ram_bytes (void)
+{
+  return (guint64)sysconf (_SC_PHYS_PAGES) * (guint64)sysconf (_SC_PAGESIZE);
+}
 
 static gboolean
 read_size (gsize key, const char *text, guint64 *bytes, GError **error)
@@ -83,7 +92,8 @@ set_value (Config *config, gsize key, const char *text, GError **error)
     case KEY_AUTO_SIZE:
       if (!g_str_equal (text, "auto"))
         return read_size (key, text, field, error);
-      *(guint64 *)field = 0;
+      *(guint64 *)field =
+          CLAMP (ram_bytes () / KEYS[key].auto_part, KEYS[key].auto_min, KEYS[key].auto_max);
       return TRUE;
     case KEY_SIZE:
       return read_size (key, text, field, error);

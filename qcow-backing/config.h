@@ -12,7 +12,7 @@ typedef struct
   char *state_dir;          // [paths] state: store, images, site; absolute
   char *run_dir;            // [paths] run: sockets, pins, overlays; absolute
   guint64 cache_size_bytes; // [nbd] cache-size: decompressed chunks that nbdkit keeps
-  guint64 overlay_bytes;    // [desktop] overlay: cap of one desktop's RAM overlay; 0: by RAM
+  guint64 overlay_bytes;    // [desktop] overlay: cap of one desktop's RAM overlay
   guint64 spill_bytes;      // [desktop] spill: most that a desktop may spill to disk
   char *virt_type;          // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
   guint keep_versions;      // [gc] keep: versions of each image that gc leaves

@@ -3,8 +3,6 @@
 
 #include "overlay.h"
 
-#include "size.h"
-
 char *
 overlay_backing_uri (const char *image, guint version, const char *nbd_socket)
 {
@@ -25,10 +23,4 @@ overlay_create_argv (const char *path, const char *backing_uri, guint64 virtual_
                            "cluster_size=64k,extended_l2=on", "-F", "raw", "-b", backing_uri, "--",
                            path, size, NULL);
   return g_strv_builder_end (argv);
-}
-
-guint64
-overlay_default_cap (guint64 ram_bytes)
-{
-  return CLAMP (ram_bytes / 8, 512 * MiB, 4 * GiB);
 }

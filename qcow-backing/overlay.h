@@ -11,7 +11,3 @@ char *overlay_backing_uri (const char *image, guint version, const char *nbd_soc
    PATH. 64 KiB clusters with sub-clusters: a 4 KiB write costs 4 KiB.  Nothing opens the backing
    file.  */
 char **overlay_create_argv (const char *path, const char *backing_uri, guint64 virtual_size);
-
-/* The cap where neither metadata nor configuration gives one: an eighth of RAM_BYTES, at least 512
-   MiB, at most 4 GiB.  */
-guint64 overlay_default_cap (guint64 ram_bytes);

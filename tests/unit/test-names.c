@@ -139,7 +139,7 @@ test_config (void)
     { "[paths]\nstate=x\n", "[paths] state: 'x' is not an absolute path" },
     { "[nbd]\ncache-size=lots\n", "[nbd] cache-size: 'lots' is not a size" },
     { "[desktop]\nvirt-type=xen\n", "[desktop] virt-type: 'xen'" },
-    { "[nbd]\ncache-size=auto\n", "[nbd] cache-size: 'auto' is not a size" },
+    { "[desktop]\nspill=auto\n", "[desktop] spill: 'auto' is not a size" },
     { "[nbd]\ncache-size=0\n", "[nbd] cache-size: 0 is out of range" },
     { "[desktop]\noverlay=4096\n", "[desktop] overlay: 4096 is out of range" },
     { "[desktop]\noverlay=16000000TiB\n", "[desktop] overlay: 16000000TiB is out of range" },
@@ -155,6 +155,10 @@ test_config (void)
     }
   g_autoptr (Config) defaults = load ("", NULL);
   g_assert_cmpuint (defaults->keep_versions, ==, 5);
+  g_assert_cmpuint (defaults->overlay_bytes, >=, 512 * MiB);
+  g_assert_cmpuint (defaults->overlay_bytes, <=, 4 * GiB);
+  g_assert_cmpuint (defaults->cache_size_bytes, >=, 64 * MiB);
+  g_assert_cmpuint (defaults->cache_size_bytes, <=, 512 * MiB);
   g_assert_cmpstr (defaults->run_dir, ==, "/run/gild");
   g_autoptr (Config) config =
       load ("[paths]\nstate=/a\nrun=/b\n[desktop]\noverlay=1GiB\nspill=0\n[gc]\nkeep=9\n", NULL);
