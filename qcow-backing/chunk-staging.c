@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // New chunks on their way into the store: compressed, written aside, made durable, then named.
 //
-// Staged files lie in STORE/.staging-XXXXXX as they will in STORE.  Only commit, after a
+// Staged files lie in STORE/.staging-XXXXXX under their hexadecimal ids.  Only commit, after a
 // syncfs, gives them their names in the store.  The directory of a writer that crashed is removed
 // by the next collector: as every writer holds the store's lock, a directory that the collector
 // sees belongs to nobody.
@@ -107,29 +107,23 @@ chunk_staging_new (ChunkStore *store, GError **error)
   return staging;
 }
 
-/* Remove the directory NAME of DIRECTORY_FD, and first what is in it.  */
+/* Remove directory NAME of STORE and the files in it.  */
 static gboolean
-remove_tree (int directory_fd, const char *name)
+remove_staging (ChunkStore *store, const char *name, GError **error)
 {
-  int fd = openat (directory_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  int fd = openat (chunk_store_fd (store), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
   struct dirent *entry;
 
   if (!directory)
-    return FALSE;
+    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
   while ((entry = readdir (directory)))
-    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, "..")
-        && unlinkat (fd, entry->d_name, 0) < 0 && errno == EISDIR)
-      remove_tree (fd, entry->d_name);
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
+      unlinkat (fd, entry->d_name, 0);
   closedir (directory);
-  return unlinkat (directory_fd, name, AT_REMOVEDIR) == 0;
-}
-
-static gboolean
-remove_staging (ChunkStore *store, const char *name, GError **error)
-{
-  return remove_tree (chunk_store_fd (store), name)
-         || fail_errno (error, "remove %s/%s", chunk_store_path (store), name);
+  if (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) < 0)
+    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
+  return TRUE;
 }
 
 void
@@ -182,26 +176,10 @@ claim (ChunkStaging *staging, const ChunkId *id)
          && g_hash_table_add (staging->added, g_memdup2 (id, sizeof *id));
 }
 
-/* Make FILE, "dca9/dca99f3c….cacnk", in the staging directory.  */
-static int
-create_file (ChunkStaging *staging, const char *file)
-{
-  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-  int fd = openat (staging->fd, file, flags, 0640);
-
-  if (fd < 0 && errno == ENOENT)
-    {
-      g_autofree char *prefix = g_path_get_dirname (file);
-      if (mkdirat (staging->fd, prefix, 0750) == 0 || errno == EEXIST)
-        fd = openat (staging->fd, file, flags, 0640);
-    }
-  return fd;
-}
-
 static gboolean
-write_file (ChunkStaging *staging, const char *file, const guint8 *data, gsize size, GError **error)
+write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize size, GError **error)
 {
-  int fd = create_file (staging, file);
+  int fd = openat (staging->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
   gsize done = 0;
 
   while (fd >= 0 && done < size)
@@ -219,8 +197,21 @@ write_file (ChunkStaging *staging, const char *file, const guint8 *data, gsize s
     }
   errno = saved;
   if (fd < 0 || done < size)
-    return fail_errno (error, "write chunk %s to %s", file, chunk_store_path (staging->store));
+    return fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
   return TRUE;
+}
+
+/* The directory that the chunk will be in.  Made here, by all cores, and not one after the other in
+   commit; an empty one that stays behind is used some day.  */
+static gboolean
+make_chunk_directory (ChunkStore *store, const ChunkId *id, GError **error)
+{
+  char file[CHUNK_FILE_SIZE];
+
+  chunk_store_file (id, file);
+  *strchr (file, '/') = '\0';
+  return mkdirat (chunk_store_fd (store), file, 0750) == 0 || errno == EEXIST
+         || fail_errno (error, "make %s/%s", chunk_store_path (store), file);
 }
 
 gboolean
@@ -228,15 +219,16 @@ chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, g
                    GError **error)
 {
   guint8 frame[ZSTD_COMPRESSBOUND (CHUNK_SIZE)];
-  char file[CHUNK_FILE_SIZE];
+  char hex[CHUNK_HEX_SIZE];
 
   if (chunk_store_has (staging->store, id) || !claim (staging, id))
     return TRUE;
   gsize frame_size = ZSTD_compress2 (thread_context (), frame, sizeof frame, data, size);
   if (ZSTD_isError (frame_size))
     return fail (error, "compress a chunk: %s", ZSTD_getErrorName (frame_size));
-  chunk_store_file (id, file);
-  if (!write_file (staging, file, frame, frame_size, error))
+  chunk_id_to_hex (id, hex);
+  if (!write_file (staging, hex, frame, frame_size, error)
+      || !make_chunk_directory (staging->store, id, error))
     return FALSE;
 
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
@@ -248,25 +240,15 @@ chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, g
   return TRUE;
 }
 
-/* Move chunk ID into the store, with its directory and all that is in it where the store has none
-   of that name: one rename then serves for both.  */
 static gboolean
 name_chunk (ChunkStaging *staging, const ChunkId *id, GError **error)
 {
-  int store_fd = chunk_store_fd (staging->store);
-  char file[CHUNK_FILE_SIZE];
+  char file[CHUNK_FILE_SIZE], hex[CHUNK_HEX_SIZE];
 
+  chunk_id_to_hex (id, hex);
   chunk_store_file (id, file);
-  if (renameat (staging->fd, file, store_fd, file) == 0)
-    return TRUE;
-  if (errno == ENOENT && chunk_store_has (staging->store, id))
-    return TRUE; // it went with its directory
-  g_autofree char *prefix = g_path_get_dirname (file);
-  if (renameat (staging->fd, prefix, store_fd, prefix) == 0
-      || renameat (staging->fd, file, store_fd, file)
-             == 0) // another writer just made the directory
-    return TRUE;
-  return fail_errno (error, "%s/%s", chunk_store_path (staging->store), file);
+  return renameat (staging->fd, hex, chunk_store_fd (staging->store), file) == 0
+         || fail_errno (error, "%s/%s", chunk_store_path (staging->store), file);
 }
 
 static gboolean
