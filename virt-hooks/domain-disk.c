@@ -8,7 +8,7 @@
 
 #define DRIVER                                                                                     \
   "<driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap' "                        \
-  "error_policy='enospace' rerror_policy='stop'/>"
+  "error_policy='stop' rerror_policy='stop'/>"
 
 char *
 domain_disk_overlay_path (const char *run_dir, const char *name, const char *target)
@@ -115,7 +115,7 @@ check_driver (const xmlNode *disk, GError **error)
 
   if (!attribute_is (driver, "type", "qcow2", NULL, NULL))
     return fail (error, "its driver's type is not qcow2: write " DRIVER);
-  if (!attribute_is (driver, "error_policy", "enospace", "stop", NULL))
+  if (!attribute_is (driver, "error_policy", "stop", "enospace", NULL))
     return fail (error, "a full overlay would give the guest I/O errors: write " DRIVER);
   if (!attribute_is (driver, "rerror_policy", "stop", NULL, NULL))
     return fail (error, "a lost image would give the guest I/O errors: write " DRIVER);

@@ -193,7 +193,7 @@ template_disk ()
     target=$(sed -n "s/.*target=[\"']\([a-z]*\)[\"'].*/\1/p" <<<"$1")
     cat <<END
     <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap' error_policy='enospace' rerror_policy='stop'/>
+      <driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap' error_policy='stop' rerror_policy='stop'/>
       <source file='/run/gild/desktops/template/$target.qcow2'/>
       <target dev='$target' bus='virtio'/>
     </disk>
@@ -217,8 +217,13 @@ guest_run ()
 {
     local id=$RANDOM last=''
     echo "$id $2" >&"${guest_tty[$1]}"
-    guest_lines "$1" "@done $id *"
-    return "${last##* }"
+    guest_lines "$1" "@done $id *" && return "${last##* }"
+}
+
+# guest_start NAME COMMAND: run it in the guest, which may pause before it could answer.
+guest_start ()
+{
+    echo "0 ($2) &" >&"${guest_tty[$1]}"
 }
 
 # guest_lines NAME PATTERN: what the guest says up to a line that matches, which goes to $last.

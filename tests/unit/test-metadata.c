@@ -119,12 +119,12 @@ static const struct
     "type='qcow2'" },
   { "no-error-policy",
     DOMAIN_DISK ("<disk><driver type='qcow2' rerror_policy='stop'/>" SOURCE TARGET "</disk>"),
-    "error_policy='enospace'" },
+    "error_policy='stop'" },
   { "error-policy-report",
     DOMAIN_DISK (
         "<disk><driver type='qcow2' error_policy='report' rerror_policy='stop'/>" SOURCE TARGET
         "</disk>"),
-    "error_policy='enospace'" },
+    "error_policy='stop'" },
   { "no-rerror-policy",
     DOMAIN_DISK ("<disk><driver type='qcow2' error_policy='stop'/>" SOURCE TARGET "</disk>"),
     "rerror_policy='stop'" },

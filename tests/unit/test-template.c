@@ -332,9 +332,9 @@ test_installed (gconstpointer name)
   values.image = "demo/desktop";
   g_autofree char *text = template_render (xml, size, &values, &error);
   g_assert_no_error (error);
-  const char *const has[] = { "discard=\"unmap\"",         "detect_zeroes=\"unmap\"",
-                              "error_policy=\"enospace\"", "rerror_policy=\"stop\"",
-                              "/pc1-console.log",          NULL };
+  const char *const has[] = { "discard=\"unmap\"",     "detect_zeroes=\"unmap\"",
+                              "error_policy=\"stop\"", "rerror_policy=\"stop\"",
+                              "/pc1-console.log",      NULL };
   const char *const lacks[] = { "SPDX", "hyperv", name, NULL };
   check (text, has, lacks);
 }
