@@ -24,6 +24,7 @@ export srcdir
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/gild-test.XXXXXX")
 chmod 755 "$tmp"
+export TMPDIR=$tmp
 tap_count=0 tap_failed=0 tap_main=$BASHPID tap_cleanup=() tap_where='' tap_done=''
 
 # What was started last ends first; the directory goes when nothing uses it any more.
