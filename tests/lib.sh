@@ -12,6 +12,7 @@
 # Root's tests run as nobody, who may read everything and own nothing, unless tests_as_root=1 was set before.
 set -eEu -o pipefail
 export LC_ALL=C
+unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID # of whoever runs the tests
 umask 022
 
 if [ "$(id -u)" = 0 ] && [ "${tests_as_root:-0}" = 0 ]; then
