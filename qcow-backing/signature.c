@@ -78,7 +78,10 @@ parse_block (const char *text, gsize text_size, void *out, gsize size, GError **
     }
   g_autofree char *base64 = g_strndup (line, (gsize)(end - line));
   g_autofree guchar *decoded = g_base64_decode (base64, &decoded_size);
-  if (decoded_size != size || memcmp (decoded, "Ed", 2) != 0)
+  g_autofree char *again = g_base64_encode (decoded, decoded_size);
+  gboolean is_exact = g_str_equal (again, base64); // GLib also takes what no encoder writes
+  explicit_bzero (again, strlen (again));
+  if (!is_exact || decoded_size != size || memcmp (decoded, "Ed", 2) != 0)
     {
       fail (error, "not a signify file of an Ed25519 key");
       return NULL;
