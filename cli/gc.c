@@ -7,7 +7,6 @@
 
 #include "qcow-backing/fail.h"
 #include "qcow-backing/gc.h"
-#include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
 
 static void
@@ -39,15 +38,15 @@ print_text (const GcResult *result, gboolean dry_run)
 }
 
 static gboolean
-collect (const Config *config, const GcOptions *options, GcResult *result, GError **error)
+collect (const Verb *verb, const GcOptions *options, GcResult *result, GError **error)
 {
-  g_autoptr (ImageLibrary) library = NULL;
+  g_autoptr (ImageLibrary) library = verb_open_library (verb, error);
 
-  if (!site_become_store_owner (config, error) || !(library = image_library_open (config, error)))
+  if (!library)
     return FALSE;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("gc");
-  return gc_run (config, library, options, terminal_progress_get (progress)->cancelled, result,
-                 error);
+  return gc_run (verb->config, library, options, terminal_progress_get (progress)->cancelled,
+                 result, error);
 }
 
 ExitStatus
@@ -83,7 +82,7 @@ verb_gc (int argc, char **argv)
         }
       options.keep = (guint)keep;
     }
-  if (!collect (verb.config, &options, &result, &error))
+  if (!collect (&verb, &options, &result, &error))
     return verb_fail (&verb, error);
   if (verb.json)
     print_json (&result);

@@ -5,6 +5,7 @@
 #include <json-glib/json-glib.h>
 
 #include "qcow-backing/config.h"
+#include "qcow-backing/image-library.h"
 #include "qcow-backing/progress.h"
 
 typedef enum
@@ -39,6 +40,10 @@ ExitStatus verb_fail (const Verb *verb, const GError *error);
 
 /* The same for a usage error, with a hint at --help; returns EXIT_USAGE.  */
 ExitStatus verb_usage (const Verb *verb, const GError *error);
+
+/* Open the images of VERB's configuration as the owner of the store, who this process is from then
+ * on.  */
+ImageLibrary *verb_open_library (const Verb *verb, GError **error);
 
 /* Print OBJECT to stdout, for --json.  */
 void json_print_object (JsonObject *object);

@@ -8,7 +8,6 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
-#include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
 
 typedef struct
@@ -101,13 +100,12 @@ report_damage (Listing *listing, const char *image, const GError *error)
 }
 
 static gboolean
-list (Listing *listing, const Config *config, const char *only, GError **error)
+list (Listing *listing, const Verb *verb, const char *only, GError **error)
 {
   g_autoptr (GPtrArray) images = NULL;
   gboolean found = only == NULL;
 
-  if (!site_become_store_owner (config, error)
-      || !(listing->library = image_library_open (config, error))
+  if (!(listing->library = verb_open_library (verb, error))
       || !(images = image_library_images (listing->library, error)))
     return FALSE;
   for (guint i = 0; i < images->len; i++)
@@ -119,8 +117,7 @@ list (Listing *listing, const Config *config, const char *only, GError **error)
           report_damage (listing, images->pdata[i], local_error);
         found = found || has_versions;
       }
-  return found
-         || fail (error, "there is no image %s on this host: `gild images` lists what is", only);
+  return found || image_library_fail_missing (only, 0, error);
 }
 
 ExitStatus
@@ -151,7 +148,7 @@ verb_images (int argc, char **argv)
   else
     table = listing.table =
         table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "NOTE", NULL);
-  gboolean ok = list (&listing, verb.config, only, &error);
+  gboolean ok = list (&listing, &verb, only, &error);
   image_library_free (listing.library);
   if (!ok)
     return verb_fail (&verb, error);

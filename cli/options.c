@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "qcow-backing/site.h"
+
 static ExitStatus
 print_error (const Verb *verb, const GError *error, ExitStatus status)
 {
@@ -79,6 +81,13 @@ verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options, cons
   if (!verb->config)
     *status = verb_fail (verb, error);
   return verb->config != NULL;
+}
+
+ImageLibrary *
+verb_open_library (const Verb *verb, GError **error)
+{
+  return site_become_store_owner (verb->config, error) ? image_library_open (verb->config, error)
+                                                       : NULL;
 }
 
 void

@@ -61,7 +61,7 @@ publish (const Verb *verb, const char *file, const char *format, char **backing_
   g_autoptr (NbdSource) source = NULL;
   g_autoptr (ImageLibrary) library = NULL;
 
-  if (!publish_check (options, error) || !site_reader_identity (verb->config, &reader, error)
+  if (!site_reader_identity (verb->config, &reader, error)
       || !(chain =
                disk_image_chain (file, format, (const char *const *)backing_dirs, &reader, error))
       || !(key = site_load_signing_key (verb->config, error))

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "qcow-backing/image-name.h"
-#include "qcow-backing/site.h"
 #include "qcow-backing/verify.h"
 
 static void
@@ -36,12 +35,11 @@ print_text (const VerifyResult *result)
 }
 
 static gboolean
-verify (const Config *config, const char *image, guint version, VerifyResult *result,
-        GError **error)
+verify (const Verb *verb, const char *image, guint version, VerifyResult *result, GError **error)
 {
-  g_autoptr (ImageLibrary) library = NULL;
+  g_autoptr (ImageLibrary) library = verb_open_library (verb, error);
 
-  if (!site_become_store_owner (config, error) || !(library = image_library_open (config, error)))
+  if (!library)
     return FALSE;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("verify");
   return verify_run (library, image, version, terminal_progress_get (progress), result, error);
@@ -65,7 +63,7 @@ verb_verify (int argc, char **argv)
     return status;
   if (verb.argc && !image_ref_parse (verb.argv[0], &image, &version, &error))
     return verb_usage (&verb, error);
-  if (!verify (verb.config, image, version, &result, &error))
+  if (!verify (&verb, image, version, &result, &error))
     return verb_fail (&verb, error);
   if (verb.json)
     print_json (&result);

@@ -110,7 +110,7 @@ open_layer (const char *path, GHashTable *seen, GError **error)
   else if (!S_ISREG (status.st_mode) && !S_ISBLK (status.st_mode))
     fail (error, "%s is neither a file nor a block device", path);
   else if (!g_hash_table_add (seen,
-                              g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "",
+                              g_strdup_printf ("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT,
                                                (guint64)status.st_dev, (guint64)status.st_ino)))
     fail (error, "%s is its own backing file, directly or further down", path);
   else
@@ -320,7 +320,7 @@ disk_image_chain (const char *path, const char *format, const char *const *backi
     }
   g_autofree char *own = g_path_get_dirname (real);
   if (!g_str_equal (own, "/")) // which would let every file be a backing file
-    g_ptr_array_add (directories, g_strdup (own));
+    g_ptr_array_add (directories, g_steal_pointer (&own));
   for (gsize i = 0; backing_dirs && backing_dirs[i]; i++)
     g_ptr_array_add (directories, g_strdup (backing_dirs[i]));
   g_ptr_array_add (directories, NULL);

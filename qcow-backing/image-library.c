@@ -147,6 +147,16 @@ image_library_versions (const ImageLibrary *library, const char *image, GError *
   return g_steal_pointer (&versions);
 }
 
+gboolean
+image_library_fail_missing (const char *image, guint version, GError **error)
+{
+  if (version)
+    return fail_code (error, G_IO_ERROR_NOT_FOUND,
+                      "%s@%u is not on this host: `gild images` lists what is", image, version);
+  return fail_code (error, G_IO_ERROR_NOT_FOUND,
+                    "there is no image %s on this host: `gild images` lists what is", image);
+}
+
 VersionRecord *
 image_library_load_record (const ImageLibrary *library, const char *image, guint version,
                            GError **error)
@@ -159,8 +169,7 @@ image_library_load_record (const ImageLibrary *library, const char *image, guint
   if (!text)
     {
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-        fail_code (error, G_IO_ERROR_NOT_FOUND,
-                   "%s@%u is not on this host: `gild images` lists what is", image, version);
+        image_library_fail_missing (image, version, error);
       else
         g_propagate_error (error, g_steal_pointer (&local_error));
       return NULL;
@@ -266,8 +275,7 @@ image_library_resolve (const ImageLibrary *library, const char *image, const cha
       return FALSE;
     }
   if (!record)
-    return fail_code (error, G_IO_ERROR_NOT_FOUND,
-                      "there is no image %s on this host: `gild images` lists what is", image);
+    return image_library_fail_missing (image, 0, error);
   *version = channel_record_get (record, channel);
   if (*version)
     return TRUE;

@@ -51,6 +51,10 @@ ChannelRecord *image_library_load_channels (const ImageLibrary *library, const c
 gboolean image_library_resolve (const ImageLibrary *library, const char *image, const char *channel,
                                 guint *version, GError **error);
 
+/* Set ERROR (G_IO_ERROR_NOT_FOUND) to the sentence for an image, or with VERSION not 0 for one
+   version of it, that this host has not.  Returns FALSE.  */
+gboolean image_library_fail_missing (const char *image, guint version, GError **error);
+
 /* Whoever makes a version of an image locks this file in its directory.  */
 #define IMAGE_LOCK ".lock"
 

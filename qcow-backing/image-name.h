@@ -10,8 +10,8 @@
 gboolean image_name_check (const char *text, GError **error);
 
 /* Split TEXT, "DEPARTMENT/NAME" or "DEPARTMENT/NAME@VERSION", into *IMAGE (owned by the caller) and
- *VERSION, 0 where none is given.  VERSION is decimal, from 1 to VERSION_MAX, without leading zeros.
- */
+   the number *VERSION, 0 where none is given.  VERSION is decimal, from 1 to VERSION_MAX, without
+   leading zeros.  */
 gboolean image_ref_parse (const char *text, char **image, guint *version, GError **error);
 
 /* Read a version's number, as image_ref_parse does.  */

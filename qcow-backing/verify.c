@@ -154,11 +154,7 @@ collect (Verify *verify, const char *image, guint version, GError **error)
         return FALSE;
       if (verify->result->versions > before)
         return TRUE;
-      return version
-                 ? fail (error, "%s@%u is not on this host: `gild images` lists what is", image,
-                         version)
-                 : fail (error, "there is no image %s on this host: `gild images` lists what is",
-                         image);
+      return image_library_fail_missing (image, version, error);
     }
   images = image_library_images (verify->library, error);
   for (guint i = 0; images && i < images->len; i++)
