@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 
-#include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/size.h"
