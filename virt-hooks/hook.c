@@ -5,11 +5,14 @@
 //   /etc/libvirt/hooks/qemu.d/gild DOMAIN OPERATION SUB-OPERATION EXTRA <domain.xml
 //
 // The ways that a desktop takes (https://libvirt.org/hooks.html):
-//   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; a failure
-//   here makes
-//                   `virsh start` fail with what stands on stderr
-//   release end     unmount, unpin; comes also after a start that failed, and never fails itself
-//   restore begin, migrate begin   refused: a RAM overlay does not outlive its guest's QEMU
+//
+//   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; where it
+//                   fails, so does `virsh start`, with what stands on stderr
+//   release end     remove what was spilled, unmount, unpin; comes also after a start that failed,
+//                   and never fails itself
+//   restore begin   refused: a RAM overlay does not outlive its guest's QEMU
+//   migrate begin   refused likewise
+//
 // All else is passed over, reconnect above all, since its failing would kill the running guest.  A
 // domain is ours if it has gild's metadata; at its end, if it has left something behind.  libvirt
 // waits for the hook, so the hook calls neither libvirt nor anything else that may wait.
@@ -26,6 +29,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/overlay.h"
+#include "qcow-backing/spill-directory.h"
 
 #define PREPARE_TIMEOUT_SECONDS 10
 #define RELEASE_TIMEOUT_SECONDS 3
@@ -64,9 +68,9 @@ call_gildd (const Config *config, const char *method, const char *name, const ch
   return control_call (socket_path, method, path, body, timeout_seconds, error);
 }
 
-/* Remove what the desktop NAME has: overlays, mount, pin.  */
+/* Remove what the desktop NAME has in the run directory: overlays, mount, pin.  */
 static gboolean
-clear_away (const Config *config, const char *name, GError **error)
+clear_run_directory (const Config *config, const char *name, GError **error)
 {
   g_autoptr (GError) cause = NULL;
   g_autoptr (OverlayMount) mount = overlay_mount_open (config->run_dir, name, &cause);
@@ -85,6 +89,15 @@ clear_away (const Config *config, const char *name, GError **error)
   g_autoptr (JsonNode) answer =
       call_gildd (config, "DELETE", name, "", NULL, RELEASE_TIMEOUT_SECONDS, NULL);
   return overlay_mount_remove_pin (mount, done ? error : NULL) && done;
+}
+
+/* Remove all that the desktop NAME has, be it on the disk or in RAM.  */
+static gboolean
+clear_away (const Config *config, const char *name, GError **error)
+{
+  gboolean done = spill_directory_remove (config, name, error);
+
+  return clear_run_directory (config, name, done ? error : NULL) && done;
 }
 
 /* Start the qemu-img that makes DISK's overlay in the working directory.  */
@@ -144,7 +157,8 @@ set_up (const Config *config, const Metadata *metadata, GError **error)
   g_autoptr (OverlayMount) mount =
       answer ? overlay_mount_open (config->run_dir, metadata->name, error) : NULL;
 
-  return mount && overlay_mount_make (mount, answer->overlay_bytes, error)
+  return mount && spill_directory_remove (config, metadata->name, error)
+         && overlay_mount_make (mount, answer->overlay_bytes, error)
          && make_overlays (answer->disks, error);
 }
 

@@ -3,7 +3,6 @@
 
 #include "overlay-mount.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,9 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "qcow-backing/directory.h"
 #include "qcow-backing/fail.h"
-
-#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct OverlayMount
 {
@@ -29,7 +27,7 @@ overlay_mount_open (const char *run_dir, const char *name, GError **error)
 {
   // RUN lies in a directory of root's, so its own path may lead through links.
   int run_fd = open (run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int desktops_fd = run_fd < 0 ? -1 : openat (run_fd, "desktops", OPEN_DIRECTORY);
+  int desktops_fd = run_fd < 0 ? -1 : directory_open (run_fd, "desktops");
 
   if (desktops_fd < 0)
     fail_errno (error, "cannot open %s/desktops", run_dir);
@@ -71,7 +69,7 @@ overlay_mount_has_leftovers (const OverlayMount *mount)
 static int
 open_mounted (const OverlayMount *mount)
 {
-  int fd = openat (mount->desktops_fd, mount->name, OPEN_DIRECTORY);
+  int fd = directory_open (mount->desktops_fd, mount->name);
   struct stat status, parent;
   struct statfs filesystem;
 
@@ -85,30 +83,16 @@ open_mounted (const OverlayMount *mount)
   return -1;
 }
 
-/* Remove the files in the directory FD, which has no others in it, and close FD.  */
-static void
-remove_files (int fd)
-{
-  DIR *directory = fdopendir (fd);
-  const struct dirent *entry;
-
-  if (!directory)
-    {
-      close (fd);
-      return;
-    }
-  while ((entry = readdir (directory)))
-    unlinkat (dirfd (directory), entry->d_name, 0);
-  closedir (directory);
-}
-
 gboolean
 overlay_mount_remove (OverlayMount *mount, GError **error)
 {
   int fd = open_mounted (mount);
 
   if (fd >= 0)
-    remove_files (fd);
+    {
+      directory_empty (fd);
+      close (fd);
+    }
   // umount2 has no *at form, and with UMOUNT_NOFOLLOW it does not take /proc/self/fd.
   if (fchdir (mount->desktops_fd) < 0)
     return fail_errno (error, "cannot enter the directory of %s", mount->path);
@@ -118,7 +102,8 @@ overlay_mount_remove (OverlayMount *mount, GError **error)
     continue;
   if (errno != EINVAL && errno != ENOENT)
     return fail_errno (error, "cannot unmount %s", mount->path);
-  if (unlinkat (mount->desktops_fd, mount->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+  if (unlinkat (mount->desktops_fd, mount->name, AT_REMOVEDIR) < 0 && errno != ENOENT
+      && (errno != ENOTDIR || unlinkat (mount->desktops_fd, mount->name, 0) < 0))
     return fail_errno (error, "cannot remove %s, remove it by hand", mount->path);
   return TRUE;
 }
@@ -129,7 +114,7 @@ mount_tmpfs (const OverlayMount *mount_point, guint64 cap_bytes, GError **error)
 {
   g_autofree char *options =
       g_strdup_printf ("size=%" G_GUINT64_FORMAT ",mode=0711,uid=0,gid=0", cap_bytes);
-  int fd = openat (mount_point->desktops_fd, mount_point->name, OPEN_DIRECTORY);
+  int fd = directory_open (mount_point->desktops_fd, mount_point->name);
   gboolean done = fd >= 0 && fchdir (fd) == 0
                   && mount ("gild", ".", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0;
 

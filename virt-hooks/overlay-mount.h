@@ -25,8 +25,8 @@ gboolean overlay_mount_has_leftovers (const OverlayMount *mount);
 gboolean overlay_mount_make (OverlayMount *mount, guint64 cap_bytes, GError **error);
 
 /* Remove what overlay_mount_make made: the files, so that their memory is free whoever still holds
-   the mount; the mount; the directory.  Nothing being there is success.  Changes the working
-   directory.  */
+   the mount; all mounts there are; the directory, or what else has its name.  Nothing being there
+   is success.  Changes the working directory.  */
 gboolean overlay_mount_remove (OverlayMount *mount, GError **error);
 
 /* Remove the desktop's pin, which is gildd's to do where it runs.  None being there is success.  */
