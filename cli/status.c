@@ -12,6 +12,7 @@
 static void
 print_text (JsonObject *object)
 {
+  const char *trouble = json_object_get_string_member_with_default (object, "libvirt", NULL);
   const char *site = json_object_get_string_member_with_default (object, "site", NULL);
 
   printf ("gildd:     %s\n", json_object_get_string_member_with_default (object, "version", "?"));
@@ -21,6 +22,7 @@ print_text (JsonObject *object)
           json_object_get_int_member_with_default (object, "images", 0));
   printf ("desktops:  %" G_GINT64_FORMAT " running\n",
           json_object_get_int_member_with_default (object, "desktops", 0));
+  printf ("libvirt:   %s\n", trouble ? trouble : "connected");
 }
 
 ExitStatus
