@@ -11,6 +11,7 @@
 #define ROOM_TO_GO_ON      (2 * MiB)
 #define RESUMES_TO_BE_SURE 4
 
+#define SPILL_SPEED     (200 * MiB) // in a second
 #define LOOK_SOONEST_MS 100
 #define LOOK_LATEST_MS  2000
 #define LOOK_PAUSED_MS  250
@@ -19,12 +20,6 @@ static guint64
 mark (guint64 cap, guint percent)
 {
   return cap / 100 * percent;
-}
-
-guint64
-desktop_care_first_mark (guint64 overlay_cap)
-{
-  return mark (overlay_cap, WARN_PERCENT);
 }
 
 static guint64
@@ -41,12 +36,19 @@ spill_room (const DesktopPicture *picture)
   return MIN (left, picture->disk_room);
 }
 
+guint64
+desktop_care_mark (const DesktopPicture *picture)
+{
+  return picture->is_spilled ? spill_room (picture) / 4 * 3
+                             : mark (picture->overlay_cap, WARN_PERCENT);
+}
+
 static DesktopCare
 care_running (const DesktopPicture *picture)
 {
   guint64 used = picture->overlay_used, cap = picture->overlay_cap;
 
-  if (picture->is_spilled && spill_room (picture) == 0)
+  if (picture->is_spilled && spill_room (picture) <= ROOM_TO_GO_ON)
     return (DesktopCare){ CARE_HOLD, CONDITION_FULL };
   if (picture->is_spilled)
     return (DesktopCare){ CARE_NOTHING, spill_room (picture) < picture->spill_used / 5
@@ -108,16 +110,20 @@ desktop_care_next_look (const DesktopPicture *picture, guint64 growth_bytes, gui
     return -1;
   if (picture->run != DESKTOP_RUNS)
     return LOOK_PAUSED_MS;
+  // After a long time without a look all growth may have been just now.
+  if (period_ms > LOOK_LATEST_MS)
+    period_ms = LOOK_SOONEST_MS;
   if (picture->is_spilled)
-    room = spill_room (picture);
+    {
+      // Here nobody stops it but gildd, so it is taken to be fast.
+      room = spill_room (picture);
+      growth_bytes = MAX (growth_bytes, SPILL_SPEED * period_ms / 1000);
+    }
   else if (used >= mark (picture->overlay_cap, SPILL_PERCENT))
     room = overlay_room (picture);
   else
     room = mark (picture->overlay_cap, SPILL_PERCENT) - used;
-  // Half of the time that it would take at the speed seen last; after a long time without a look
-  // that may all have been written just now.
-  if (period_ms > LOOK_LATEST_MS)
-    period_ms = LOOK_SOONEST_MS;
+  // Half of the time that it takes at that speed.
   guint64 left_ms = growth_bytes > 0 ? room * period_ms / growth_bytes / 2 : LOOK_LATEST_MS;
   return (int)CLAMP (left_ms, LOOK_SOONEST_MS, LOOK_LATEST_MS);
 }

@@ -57,8 +57,9 @@ DesktopCare desktop_care_decide (const DesktopPicture *picture);
    overlay within the last PERIOD_MS; -1: no sooner than the domain's next event.  */
 int desktop_care_next_look (const DesktopPicture *picture, guint64 growth_bytes, guint period_ms);
 
-/* Bytes of the overlay from which the desktop wants to be looked at.  */
-guint64 desktop_care_first_mark (guint64 overlay_cap);
+/* Bytes by which the files that are written to may grow before the desktop wants to be looked at;
+   those in RAM from nothing, those on disk from what they are.  */
+guint64 desktop_care_mark (const DesktopPicture *picture);
 
 /* The condition's name in JSON, as "half-full".  */
 const char *desktop_condition_name (DesktopCondition condition);

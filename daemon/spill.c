@@ -167,6 +167,15 @@ spill_used_bytes (const Config *config, const Pin *pin)
 }
 
 guint64
+spill_length_bytes (const Config *config, const Pin *pin, const char *target)
+{
+  g_autofree char *path = spill_overlay_path (config, pin->name, target);
+  struct stat status;
+
+  return lstat (path, &status) == 0 ? (guint64)status.st_size : 0;
+}
+
+guint64
 spill_disk_room_bytes (const Config *config)
 {
   g_autofree char *path = config_state_path (config, "spill", NULL);

@@ -25,5 +25,8 @@ gboolean spill_restore_definition (const Config *config, virDomainPtr domain, GE
 /* Bytes of disk that the overlays of PIN's disks take.  */
 guint64 spill_used_bytes (const Config *config, const Pin *pin);
 
+/* Length in bytes of the overlay on disk of disk TARGET, 0 where it has none.  */
+guint64 spill_length_bytes (const Config *config, const Pin *pin, const char *target);
+
 /* Bytes that spilling may take before only the last tenth of the disk is left.  */
 guint64 spill_disk_room_bytes (const Config *config);

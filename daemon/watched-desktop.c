@@ -4,7 +4,8 @@
 // When does an overlay have to be looked at?  A file cannot fill half of the RAM before it is half
 // as long as that, so libvirt is asked for an event when it is, and until then nothing is done.
 // From then on the tmpfs tells how full it is, which the file's length does not: sub-clusters and
-// discards leave holes in it.
+// discards leave holes in it.  A desktop that has spilled is looked at every now and then, since
+// others fill the disk too, and libvirt tells when it has written much of what is left.
 //
 // Nothing is known here that a new gildd could not find out: whether a desktop has spilled is in
 // the domain's XML, why it is paused libvirt knows, and that gildd itself has paused it is the file
@@ -188,17 +189,22 @@ take_picture (WatchedDesktop *desktop, GError **error)
   return TRUE;
 }
 
-/* Have libvirt tell when a file of the overlay is longer than its part of the first mark.  */
-static void
-arm (WatchedDesktop *desktop)
+/* Have libvirt tell when a file that is written to has grown by its part of the mark.  */
+static gboolean
+arm (const WatchedDesktop *desktop)
 {
-  guint64 part =
-      desktop_care_first_mark (desktop->picture.overlay_cap) / desktop->pin->targets->len;
+  guint64 part = desktop_care_mark (&desktop->picture) / desktop->pin->targets->len;
+  gboolean done = TRUE;
 
-  desktop->is_armed = TRUE;
   for (guint i = 0; i < desktop->pin->targets->len; i++)
-    if (virDomainSetBlockThreshold (desktop->domain, desktop->pin->targets->pdata[i], part, 0) < 0)
-      desktop->is_armed = FALSE;
+    {
+      const char *target = desktop->pin->targets->pdata[i];
+      guint64 from = desktop->picture.is_spilled
+                         ? spill_length_bytes (desktop->config, desktop->pin, target)
+                         : 0;
+      done = virDomainSetBlockThreshold (desktop->domain, target, from + part, 0) == 0 && done;
+    }
+  return done;
 }
 
 static gboolean
@@ -292,10 +298,11 @@ next_look (WatchedDesktop *desktop, guint64 used_before)
   guint64 used = picture->is_spilled ? picture->spill_used : picture->overlay_used;
 
   desktop->looked_us = now_us;
-  if (picture->run == DESKTOP_RUNS && !picture->is_spilled && !desktop->has_grown)
+  if (picture->run == DESKTOP_RUNS && picture->is_spilled)
+    arm (desktop);
+  else if (picture->run == DESKTOP_RUNS && !desktop->has_grown)
     {
-      if (!desktop->is_armed)
-        arm (desktop);
+      desktop->is_armed = desktop->is_armed || arm (desktop);
       if (desktop->is_armed)
         return -1;
     }

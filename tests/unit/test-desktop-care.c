@@ -139,6 +139,7 @@ static const struct
   { "fast", { RUNS (60), MAY_SPILL, ROOM }, 50 * MiB, 100, 100, 100 },
   { "first-after-a-while", { RUNS (60), MAY_SPILL, ROOM }, 50 * MiB, 60000, 100, 100 },
   { "spilled", { RUNS (90), SPILLED (1), ROOM }, 10 * MiB, 1000, 2000, 2000 },
+  { "spilled-little-room", { RUNS (90), SPILLED (1), .disk_room = 200 * MiB }, 0, 1000, 500, 500 },
   { "spill-nearly-used-up", { RUNS (90), SPILLED (20), ROOM }, 10 * MiB, 1000, 100, 100 },
   { "paused", { NO_SPACE (100), ROOM }, 0, 1000, 100, 500 },
   { "held", { HELD, ROOM }, 0, 1000, 100, 500 },
