@@ -19,11 +19,11 @@
 #include "desktop-request.h"
 #include "nbd-check.h"
 #include "qcow-backing/fail.h"
+#include "qcow-backing/file-write.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
-#include "qcow-backing/record-file.h"
 
 #define PIN_SUFFIX          ".json"
 #define STALE_AFTER_SECONDS (10 * 60)
