@@ -20,6 +20,7 @@
 #include "nbd-check.h"
 #include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/fail.h"
+#include "qcow-backing/file-write.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"

@@ -18,6 +18,7 @@
 #include <zstd.h>
 
 #include "fail.h"
+#include "file-write.h"
 
 #define STAGING_PREFIX ".staging-"
 // For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
@@ -180,25 +181,9 @@ static gboolean
 write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize size, GError **error)
 {
   int fd = openat (staging->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-  gsize done = 0;
 
-  while (fd >= 0 && done < size)
-    {
-      gssize n = write (fd, data + done, size - done);
-      if (n < 0 && errno != EINTR)
-        break;
-      done += n > 0 ? (gsize)n : 0;
-    }
-  int saved = errno;
-  if (fd >= 0 && close (fd) < 0 && done == size)
-    {
-      saved = errno;
-      done = 0;
-    }
-  errno = saved;
-  if (fd < 0 || done < size)
-    return fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
-  return TRUE;
+  return file_write_and_close (fd, data, size)
+         || fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
 }
 
 /* The directory that the chunk will be in.  Made here, by all cores, and not one after the other in

@@ -13,8 +13,8 @@
 
 #include "certificate-authority.h"
 #include "fail.h"
+#include "file-write.h"
 #include "json-read.h"
-#include "record-file.h"
 
 #define FORMAT        "gild-site-1"
 #define SERVICE_USER  "gild"
