@@ -194,7 +194,7 @@ fail_at_chunk (const ServedVersion *version, gsize i, GError **error)
   g_clear_error (error);
   return fail (error,
                "%s: cannot read at offset %" G_GUINT64_FORMAT
-               ": %s; `gild verify` tells all that is wrong",
+               ": %s; `gild verify --repair` mends what can be mended",
                version->ref, (guint64)i * CHUNK_SIZE, cause);
 }
 
