@@ -22,7 +22,7 @@ static const struct
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "status", verb_status, "show what gildd says of this host" },
-  { "verify", verb_verify, "check every byte of every version" },
+  { "verify", verb_verify, "check every byte of every version, and mend" },
 };
 
 static void

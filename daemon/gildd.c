@@ -16,6 +16,7 @@
 #include <glib-unix.h>
 
 #include "control-server.h"
+#include "damage-check.h"
 #include "desktops.h"
 #include "qcow-backing/config.h"
 #include "qcow-backing/fail.h"
@@ -24,6 +25,13 @@
 #include "service-notify.h"
 
 #define EXIT_USAGE 2
+
+/* What the routes work on.  */
+typedef struct
+{
+  const Config *config;
+  DamageCheck *damage_check;
+} Gildd;
 
 static gboolean
 count_images (const Config *config, guint *count, GError **error)
@@ -38,13 +46,14 @@ count_images (const Config *config, guint *count, GError **error)
 static JsonObject *
 get_status (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  const Config *config = data;
+  const Config *config = ((Gildd *)data)->config;
   g_autoptr (GError) no_site = NULL;
   g_autoptr (Site) site = site_load (config, &no_site);
   g_autoptr (GPtrArray) desktops = desktops_names (config, error);
-  guint n_images = 0;
+  guint n_images = 0, n_damaged = 0;
 
-  if (!desktops || (site && !count_images (config, &n_images, error)))
+  if (!desktops || (site && !count_images (config, &n_images, error))
+      || !damage_check_count (config, &n_damaged, error))
     return NULL;
   if (!site && !g_error_matches (no_site, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     {
@@ -61,13 +70,14 @@ get_status (gpointer data, const char *name, JsonObject *body, GError **error)
   json_object_set_string_member (status, "run", config->run_dir);
   json_object_set_int_member (status, "desktops", desktops->len);
   json_object_set_int_member (status, "images", n_images);
+  json_object_set_int_member (status, "damaged", n_damaged);
   return status;
 }
 
 static JsonObject *
 get_desktops (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  JsonArray *pins = desktops_list (data, error);
+  JsonArray *pins = desktops_list (((Gildd *)data)->config, error);
 
   if (!pins)
     return NULL;
@@ -97,7 +107,7 @@ describe_disks (JsonObject *answer)
 static JsonObject *
 post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  JsonObject *answer = desktops_prepare (data, name, body, error);
+  JsonObject *answer = desktops_prepare (((Gildd *)data)->config, name, body, error);
 
   if (answer)
     {
@@ -110,9 +120,20 @@ post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 static JsonObject *
 delete_desktop (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  if (!desktops_release (data, name, error))
+  if (!desktops_release (((Gildd *)data)->config, name, error))
     return NULL;
   g_message ("%s is released", name);
+  return json_object_new ();
+}
+
+static JsonObject *
+post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  ChunkId id;
+
+  if (!damage_check_parse (name, body, &id, error)
+      || !damage_check_add (((Gildd *)data)->damage_check, &id, error))
+    return NULL;
   return json_object_new ();
 }
 
@@ -121,6 +142,7 @@ static const ControlRoute ROUTES[] = {
   { "GET", "/desktops", get_desktops },
   { "POST", "/desktops/*/prepare", post_prepare },
   { "DELETE", "/desktops/*", delete_desktop },
+  { "POST", "/chunks/*/damaged", post_damaged },
   { NULL },
 };
 
@@ -215,7 +237,9 @@ run (const char *config_path, GError **error)
       || !desktops_drop_stale (config, error))
     return FALSE;
   g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
-  g_autoptr (ControlServer) server = control_server_new (socket_path, ROUTES, config, error);
+  g_autoptr (DamageCheck) damage_check = damage_check_new (config);
+  Gildd gildd = { config, damage_check };
+  g_autoptr (ControlServer) server = control_server_new (socket_path, ROUTES, &gildd, error);
   if (!server)
     return FALSE;
   serve_until_told ();
