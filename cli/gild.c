@@ -23,7 +23,7 @@ static const struct
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "spill", verb_spill, "set how much of the disk a running desktop may use" },
   { "status", verb_status, "show what gildd says of this host" },
-  { "verify", verb_verify, "check every byte of every version" },
+  { "verify", verb_verify, "check every byte of every version, and mend" },
 };
 
 static void

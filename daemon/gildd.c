@@ -17,6 +17,7 @@
 #include <glib-unix.h>
 
 #include "control-server.h"
+#include "damage-check.h"
 #include "desktop-watch.h"
 #include "desktops.h"
 #include "qcow-backing/config.h"
@@ -33,6 +34,7 @@ typedef struct
 {
   const Config *config;
   DesktopWatch *watch;
+  DamageCheck *damage_check;
 } Daemon;
 
 static gboolean
@@ -54,9 +56,10 @@ get_status (gpointer data, const char *name, JsonObject *body, GError **error)
   g_autoptr (GError) no_site = NULL;
   g_autoptr (Site) site = site_load (config, &no_site);
   g_autoptr (GPtrArray) desktops = pins_names (config, error);
-  guint n_images = 0;
+  guint n_images = 0, n_damaged = 0;
 
-  if (!desktops || (site && !count_images (config, &n_images, error)))
+  if (!desktops || (site && !count_images (config, &n_images, error))
+      || !damage_check_count (config, &n_damaged, error))
     return NULL;
   if (!site && !g_error_matches (no_site, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     {
@@ -77,6 +80,7 @@ get_status (gpointer data, const char *name, JsonObject *body, GError **error)
     json_object_set_null_member (status, "libvirt");
   json_object_set_int_member (status, "desktops", desktops->len);
   json_object_set_int_member (status, "images", n_images);
+  json_object_set_int_member (status, "damaged", n_damaged);
   return status;
 }
 
@@ -149,12 +153,24 @@ post_spill (gpointer data, const char *name, JsonObject *body, GError **error)
   return json_object_new ();
 }
 
+static JsonObject *
+post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  ChunkId id;
+
+  if (!damage_check_parse (name, body, &id, error)
+      || !damage_check_add (((Daemon *)data)->damage_check, &id, error))
+    return NULL;
+  return json_object_new ();
+}
+
 static const ControlRoute ROUTES[] = {
   { "GET", "/status", get_status },
   { "GET", "/desktops", get_desktops },
   { "POST", "/desktops/*/prepare", post_prepare },
   { "POST", "/desktops/*/spill", post_spill },
   { "DELETE", "/desktops/*", delete_desktop },
+  { "POST", "/chunks/*/damaged", post_damaged },
   { NULL },
 };
 
@@ -259,8 +275,9 @@ run (const char *config_path, GError **error)
     return FALSE;
   g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
   g_autoptr (GMainContext) context = g_main_context_new (); // libvirt has the default one
+  g_autoptr (DamageCheck) damage_check = damage_check_new (config);
   g_autoptr (DesktopWatch) watch = desktop_watch_start (config, error);
-  Daemon daemon = { config, watch };
+  Daemon daemon = { config, watch, damage_check };
   g_autoptr (ControlServer) server =
       watch ? control_server_new (socket_path, ROUTES, &daemon, context, error) : NULL;
   if (!server)

@@ -203,10 +203,18 @@ gboolean
 chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                    GError **error)
 {
+  return chunk_store_has (staging->store, id)
+         || chunk_staging_replace (staging, id, data, size, error);
+}
+
+gboolean
+chunk_staging_replace (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
+                       GError **error)
+{
   guint8 frame[ZSTD_COMPRESSBOUND (CHUNK_SIZE)];
   char hex[CHUNK_HEX_SIZE];
 
-  if (chunk_store_has (staging->store, id) || !claim (staging, id))
+  if (!claim (staging, id))
     return TRUE;
   gsize frame_size = ZSTD_compress2 (thread_context (), frame, sizeof frame, data, size);
   if (ZSTD_isError (frame_size))

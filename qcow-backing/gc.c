@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "chunk-staging.h"
+#include "damaged-chunks.h"
 #include "fail.h"
 #include "image-name.h"
 #include "pins.h"
@@ -300,6 +301,28 @@ sweep_chunks (Gc *gc, GError **error)
   return TRUE;
 }
 
+/* Forget chunk ID, which is set aside, where a good one is in its place or nobody needs it.  */
+static gboolean
+sweep_damaged_chunk (const ChunkId *id, gpointer data, GError **error)
+{
+  Gc *gc = data;
+  ChunkStore *store = image_library_store (gc->library);
+  g_autoptr (GError) local_error = NULL;
+
+  if ((chunk_store_has (store, id) || !g_hash_table_contains (gc->needed, id))
+      && !damaged_chunk_forget (store, id, &local_error))
+    g_message ("%s", local_error->message);
+  return TRUE;
+}
+
+static gboolean
+sweep_damaged (Gc *gc, GError **error)
+{
+  return gc->options->dry_run
+         || damaged_chunks_foreach (image_library_store (gc->library), sweep_damaged_chunk, gc,
+                                    error);
+}
+
 static gboolean
 sweep_litter (Gc *gc, GError **error)
 {
@@ -332,7 +355,8 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_ptr_array_new_with_free_func (g_free);
   gboolean ok = choose_all (&gc, config, error) && remove_versions (&gc, config, error)
-                && sweep_litter (&gc, error) && sweep_chunks (&gc, error);
+                && sweep_litter (&gc, error) && sweep_chunks (&gc, error)
+                && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
   g_hash_table_unref (gc.needed);
   g_ptr_array_unref (gc.doomed);

@@ -11,7 +11,7 @@
 #include "file-lock.h"
 #include "image-name.h"
 #include "json-read.h"
-#include "record-file.h"
+#include "file-write.h"
 
 #define PIN_SUFFIX     ".json"
 #define NAME_MAX_BYTES 200

@@ -90,12 +90,13 @@ record_file_is_consistent (const char *path, const PublicKey *key, GError **erro
   g_autofree char *plain = read_bounded (path, RECORD_SIZE_MAX, &plain_size, error);
   if (!plain)
     {
-      g_prefix_error (error, "`gild gc` writes it anew: ");
+      g_prefix_error (error, "`gild verify --repair` writes it anew: ");
       return FALSE;
     }
   if (size != plain_size || memcmp (text, plain, size) != 0)
     return fail (
-        error, "%s: it differs from the text that was signed, in %s.sig; `gild gc` writes it anew",
+        error,
+        "%s: it differs from the text that was signed, in %s.sig; `gild verify --repair` writes it anew",
         path, path);
   return TRUE;
 }
