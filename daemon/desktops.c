@@ -25,7 +25,6 @@
 #include "qcow-backing/pins.h"
 #include "qcow-backing/record-file.h"
 
-#define PIN_SUFFIX          ".json"
 #define STALE_AFTER_SECONDS (10 * 60)
 
 static char *

@@ -4,6 +4,7 @@
 #include "pins.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "desktop-limits.h"
 #include "fail.h"
@@ -11,15 +12,29 @@
 #include "image-name.h"
 #include "json-read.h"
 
-#define PIN_SUFFIX     ".json"
+#define LOCK           ".lock"
 #define NAME_MAX_BYTES 200
 
 int
 pins_lock (const Config *config, GError **error)
 {
-  g_autofree char *path = config_run_path (config, "desktops", ".lock", NULL);
+  g_autofree char *path = config_run_path (config, "desktops", LOCK, NULL);
 
   return file_lock (AT_FDCWD, path, LOCK_EX, NULL, error);
+}
+
+int
+pins_try_lock (int desktops_fd)
+{
+  // Not made here: it would be root's, and gildd could not open it.
+  int fd = openat (desktops_fd, LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0)
+    {
+      close (fd);
+      return -1;
+    }
+  return fd;
 }
 
 Pin *

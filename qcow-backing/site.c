@@ -34,7 +34,7 @@ check_name (const char *name, GError **error)
 
 /* Make directory NAME of the state, which user gild shall own where root makes it.  */
 static gboolean
-make_service_directory (const Config *config, const char *name, GError **error)
+make_service_directory (const Config *config, const char *name, mode_t mode, GError **error)
 {
   g_autofree char *path = config_state_path (config, name, NULL);
   const struct passwd *user = geteuid () == 0 ? getpwnam (SERVICE_USER) : NULL;
@@ -42,7 +42,7 @@ make_service_directory (const Config *config, const char *name, GError **error)
   if (geteuid () == 0 && !user)
     return fail (error, "there is no user %s: `make install` or systemd-sysusers makes it",
                  SERVICE_USER);
-  if (mkdir (path, 0750) < 0)
+  if (mkdir (path, mode) < 0)
     return errno == EEXIST || fail_errno (error, "make %s", path);
   if (user && chown (path, user->pw_uid, user->pw_gid) < 0)
     return fail_errno (error, "give %s to user %s", path, SERVICE_USER);
@@ -54,9 +54,10 @@ make_state (const Config *config, GError **error)
 {
   if (g_mkdir_with_parents (config->state_dir, 0755) < 0)
     return fail_errno (error, "make %s", config->state_dir);
-  return make_service_directory (config, "store.castr", error)
-         && make_service_directory (config, "images", error)
-         && make_service_directory (config, "spill", error);
+  // QEMU goes through the last one, as a user of its own, to files that nobody else may read.
+  return make_service_directory (config, "store.castr", 0750, error)
+         && make_service_directory (config, "images", 0750, error)
+         && make_service_directory (config, "spill", 0711, error);
 }
 
 /* Fill DIRECTORY with all that a site consists of.  */
