@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "desktop-limits.h"
 #include "fail.h"
@@ -13,15 +14,29 @@
 #include "json-read.h"
 #include "file-write.h"
 
-#define PIN_SUFFIX     ".json"
+#define LOCK           ".lock"
 #define NAME_MAX_BYTES 200
 
 int
 pins_lock (const Config *config, GError **error)
 {
-  g_autofree char *path = config_run_path (config, "desktops", ".lock", NULL);
+  g_autofree char *path = config_run_path (config, "desktops", LOCK, NULL);
 
   return file_lock (AT_FDCWD, path, LOCK_EX, NULL, error);
+}
+
+int
+pins_try_lock (int desktops_fd)
+{
+  // Not made here: it would be root's, and gildd could not open it.
+  int fd = openat (desktops_fd, LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0)
+    {
+      close (fd);
+      return -1;
+    }
+  return fd;
 }
 
 char *

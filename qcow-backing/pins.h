@@ -12,11 +12,16 @@
 #include "config.h"
 
 #define PIN_FORMAT "gild-pin-1"
-#define PINS_MAX   1000 // desktops on one host
+#define PIN_SUFFIX ".json" // of a pin's file, behind the desktop's name
+#define PINS_MAX   1000    // desktops on one host
 
 /* prepare and gc hold this lock while they decide, so that a version is never collected between
    being chosen and being pinned.  Closing the descriptor unlocks; -1 on error.  */
 int pins_lock (const Config *config, GError **error);
+
+/* The same lock, by root in RUN/desktops, which is open as DESKTOPS_FD: -1 if somebody has it, or
+   where it was never taken.  */
+int pins_try_lock (int desktops_fd);
 
 /* The file of the pin of desktop NAME.  */
 char *pin_path (const Config *config, const char *name);

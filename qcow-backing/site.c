@@ -54,9 +54,10 @@ make_state (const Config *config, GError **error)
 {
   if (g_mkdir_with_parents (config->state_dir, 0755) < 0)
     return fail_errno (error, "make %s", config->state_dir);
+  // QEMU goes through the last one, as a user of its own, to files that nobody else may read.
   return make_service_directory (config, "store.castr", 0750, error)
          && make_service_directory (config, "images", 0750, error)
-         && make_service_directory (config, "spill", 0711, error); // QEMU gets to its overlay
+         && make_service_directory (config, "spill", 0711, error);
 }
 
 /* Fill DIRECTORY with all that a site consists of.  */

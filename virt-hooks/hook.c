@@ -3,6 +3,7 @@
 // removes them.
 //
 //   /etc/libvirt/hooks/qemu.d/gild DOMAIN OPERATION SUB-OPERATION EXTRA <domain.xml
+//   /etc/libvirt/hooks/qemu.d/gild --sweep
 //
 // The ways that a desktop takes (https://libvirt.org/hooks.html):
 //
@@ -30,6 +31,7 @@
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/spill-directory.h"
+#include "sweep.h"
 
 #define PREPARE_TIMEOUT_SECONDS 10
 #define RELEASE_TIMEOUT_SECONDS 3
@@ -184,6 +186,7 @@ prepare (const HookCall *call, GError **error)
     return fail (error, "the domain %s comes with the XML of %s", call->name, metadata->name);
   if (geteuid () != 0)
     return fail (error, "a desktop needs root: define and start it at qemu:///system");
+  sweep_run (config, NULL); // what others left must not keep this one from starting
   if (set_up (config, metadata, error))
     return TRUE;
   clear_away (config, metadata->name, NULL);
@@ -197,9 +200,14 @@ release (const HookCall *call, GError **error)
     return TRUE;
 
   // Of a domain that is not ours not even a broken configuration is news.
-  GError **told = metadata_is_mentioned (call->xml, call->xml_size) ? error : NULL;
-  g_autoptr (Config) config = config_load (NULL, told);
-  return config ? clear_away (config, call->name, error) : told == NULL;
+  gboolean mentioned = metadata_is_mentioned (call->xml, call->xml_size);
+  g_autoptr (Config) config = config_load (NULL, mentioned ? error : NULL);
+  if (!config)
+    return !mentioned;
+  gboolean done = clear_away (config, call->name, error);
+  if (mentioned)
+    sweep_run (config, NULL);
+  return done;
 }
 
 /* Whether the domain has gild's metadata, be it good or bad.  */
@@ -244,19 +252,35 @@ static const struct
   { "migrate", "begin", refuse_migration, 1 },
 };
 
+/* --sweep: not by libvirt, but at gildd's start.  The configuration may be one of its own.  */
+static int
+sweep (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Config) config = NULL;
+
+  if (geteuid () != 0)
+    fail (&error, "only root can sweep");
+  else if ((config = config_load (NULL, &error)) && sweep_run (config, &error))
+    return 0;
+  g_printerr ("gild: %s\n", error->message);
+  return 1;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
 
+  umask (0077); // what is made is for root and QEMU alone
+  if (argc == 2 && g_str_equal (argv[1], "--sweep"))
+    return sweep ();
   if (argc < 4)
     {
       g_printerr ("gild: libvirt runs this as a hook: DOMAIN OPERATION SUB-OPERATION EXTRA\n");
       return 2;
     }
-  // The configuration is the installed one, and what is made is for root and QEMU alone.
-  clearenv ();
-  umask (0077);
+  clearenv (); // so that the configuration is the installed one
   g_autoptr (GString) xml = read_stdin ();
   const HookCall call = { argv[1], xml->str, xml->len };
   for (gsize i = 0; i < G_N_ELEMENTS (OPERATIONS); i++)

@@ -13,6 +13,7 @@
 
 #include "qcow-backing/directory.h"
 #include "qcow-backing/fail.h"
+#include "qcow-backing/pins.h"
 
 struct OverlayMount
 {
@@ -22,24 +23,31 @@ struct OverlayMount
   int desktops_fd; // RUN/desktops
 };
 
-OverlayMount *
-overlay_mount_open (const char *run_dir, const char *name, GError **error)
+int
+overlay_mount_open_desktops (const char *run_dir, GError **error)
 {
   // RUN lies in a directory of root's, so its own path may lead through links.
   int run_fd = open (run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int desktops_fd = run_fd < 0 ? -1 : directory_open (run_fd, "desktops");
+  int fd = run_fd < 0 ? -1 : directory_open (run_fd, "desktops");
 
-  if (desktops_fd < 0)
+  if (fd < 0)
     fail_errno (error, "cannot open %s/desktops", run_dir);
   if (run_fd >= 0)
     close (run_fd);
+  return fd;
+}
+
+OverlayMount *
+overlay_mount_open (const char *run_dir, const char *name, GError **error)
+{
+  int desktops_fd = overlay_mount_open_desktops (run_dir, error);
+
   if (desktops_fd < 0)
     return NULL;
-
   OverlayMount *mount = g_new0 (OverlayMount, 1);
   mount->path = g_build_filename (run_dir, "desktops", name, NULL);
   mount->name = g_strdup (name);
-  mount->pin = g_strconcat (name, ".json", NULL);
+  mount->pin = g_strconcat (name, PIN_SUFFIX, NULL);
   mount->desktops_fd = desktops_fd;
   return mount;
 }

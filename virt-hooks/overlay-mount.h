@@ -10,6 +10,9 @@
 
 typedef struct OverlayMount OverlayMount;
 
+/* Open RUN_DIR/desktops.  -1 on error, G_IO_ERROR_NOT_FOUND where it is missing.  */
+int overlay_mount_open_desktops (const char *run_dir, GError **error);
+
 /* The place of the desktop NAME in RUN_DIR; nothing needs to be there yet.  G_IO_ERROR_NOT_FOUND
    where RUN_DIR/desktops is missing.  */
 OverlayMount *overlay_mount_open (const char *run_dir, const char *name, GError **error);
