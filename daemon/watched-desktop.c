@@ -34,6 +34,7 @@ struct WatchedDesktop
   const Config *config;
   Pin *pin;
   virDomainPtr domain;
+  gboolean is_known;  // whether it has spilled
   gboolean is_armed;  // libvirt will tell when the overlay grows past the first mark
   gboolean has_grown; // it has
   DesktopPicture picture;
@@ -170,9 +171,10 @@ take_picture (WatchedDesktop *desktop, GError **error)
   DesktopPicture *picture = &desktop->picture;
   g_autofree char *nbd_socket = config_run_path (desktop->config, "nbd.sock", NULL);
 
-  if (!picture->is_spilled
+  if (!desktop->is_known
       && !spill_look (desktop->config, desktop->pin, desktop->domain, &picture->is_spilled, error))
     return FALSE;
+  desktop->is_known = TRUE;
   picture->run = look_at_domain (desktop);
   if (!overlay_measure (desktop->config, desktop->pin->name, &picture->overlay_used,
                         &picture->overlay_cap))
@@ -182,7 +184,8 @@ take_picture (WatchedDesktop *desktop, GError **error)
   picture->disk_room = spill_disk_room_bytes (desktop->config);
   picture->nbdkit_answers = picture->run == DESKTOP_LACKS_IMAGE && nbd_check (nbd_socket, NULL);
   if (picture->run == DESKTOP_RUNS
-      && g_get_monotonic_time () - desktop->resumed_us > RAN_WELL_MS * 1000)
+          ? g_get_monotonic_time () - desktop->resumed_us > RAN_WELL_MS * 1000
+          : picture->run == DESKTOP_LACKS_IMAGE && !picture->nbdkit_answers)
     picture->n_resumes = 0;
   if (picture->run == DESKTOP_RUNS)
     unmark_held (desktop);
@@ -264,6 +267,7 @@ act (WatchedDesktop *desktop, CareAction action, GError **error)
   switch (action)
     {
     case CARE_SPILL:
+      desktop->is_known = FALSE;
       if (!spill_start (desktop->config, desktop->pin, desktop->domain, error))
         return RETRY_MS;
       g_message ("%s: it writes to disk from now on", desktop->pin->name);
