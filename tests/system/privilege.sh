@@ -56,6 +56,12 @@ test_hook ()
     "$HOOK" pc1 release end - <"$tmp/pc1.xml"
 }
 
+# groups_of SERVICE: the numbers of its supplementary groups.
+groups_of ()
+{
+    awk '/^Groups:/ { $1 = ""; print substr ($0, 2) }' "/proc/$(child_of "$1")/status"
+}
+
 test_services ()
 {
     local service pid
@@ -64,6 +70,10 @@ test_services ()
         is "$service runs as gild" "$(ps -o user= -p "$pid")" gild
         is "$service has no capability" "$(caps "$pid" CapEff)" $NONE
     done
+    is 'gildd is in the group that may use libvirtd' "$(groups_of gildd)" "$(getent group libvirt | cut -d : -f 3)"
+    is 'nbdkit is not' "$(groups_of nbdkit)" ''
+    run_ok 'somebody in it may' setpriv --reuid gild --regid gild --groups libvirt virsh list
+    run_fails 'the user gild alone may not' 1 'Permission denied' setpriv --reuid gild --regid gild --clear-groups virsh list
 }
 
 # somebody COMMAND…: as a user who is neither root, gild nor QEMU's.
@@ -108,6 +118,7 @@ test_others ()
     closed_file 'the overlay on the disk' "$state/spill/pc1/vda.qcow2"
     closed_file "the pins' lock" "$run/desktops/.lock"
     run_fails 'another user lists no spilled overlays' 2 'Permission denied' somebody ls "$state/spill"
+    run_fails 'and asks libvirtd nothing' 1 'Permission denied' somebody virsh -c qemu:///system list
     run_fails 'and sweeps nothing' 1 'only root can sweep' somebody "$HOOK" --sweep
     virsh -q destroy pc1
     wait_for 10 is_clean pc1 || :
