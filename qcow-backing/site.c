@@ -4,7 +4,6 @@
 #include "site.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "fail.h"
 #include "file-write.h"
 #include "json-read.h"
+#include "privilege.h"
 
 #define FORMAT        "gild-site-1"
 #define SERVICE_USER  "gild"
@@ -255,9 +255,7 @@ site_become_store_owner (const Config *config, GError **error)
 
   if (!site_owner_identity (config, &owner, error))
     return FALSE;
-  if (owner.is_needed
-      && (setgroups (0, NULL) < 0 || setresgid (owner.gid, owner.gid, owner.gid) < 0
-          || setresuid (owner.uid, owner.uid, owner.uid) < 0))
+  if (owner.is_needed && !privilege_change_user (owner.uid, owner.gid))
     return fail_errno (error, "become the owner of %s/store.castr", config->state_dir);
   return TRUE;
 }

@@ -18,6 +18,7 @@
 // domain is ours if it has gild's metadata; at its end, if it has left something behind.  libvirt
 // waits for the hook, so the hook calls neither libvirt nor anything else that may wait.
 
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/overlay.h"
+#include "qcow-backing/privilege.h"
 #include "qcow-backing/spill-directory.h"
 #include "sweep.h"
 
@@ -240,6 +242,18 @@ refuse_migration (const HookCall *call, GError **error)
              call->name, call->name);
 }
 
+/* Of root's capabilities the hook needs two: to mount, and to change what is gild's.  qemu-img has
+   none.  No PR_SET_NO_NEW_PRIVS: AppArmor would then refuse qemu-img, which leaves libvirtd's
+   profile; and an empty bounding set gives nothing to anybody.  */
+static gboolean
+drop_privileges (GError **error)
+{
+  const guint64 needed = PRIVILEGE_BIT (CAP_SYS_ADMIN) | PRIVILEGE_BIT (CAP_DAC_OVERRIDE);
+
+  return geteuid () != 0 || (privilege_empty_bounding_set () && privilege_keep (needed, FALSE))
+         || fail_errno (error, "cannot drop root's capabilities");
+}
+
 static const struct
 {
   const char *name, *sub_operation;
@@ -261,7 +275,8 @@ sweep (void)
 
   if (geteuid () != 0)
     fail (&error, "only root can sweep");
-  else if ((config = config_load (NULL, &error)) && sweep_run (config, &error))
+  else if (drop_privileges (&error) && (config = config_load (NULL, &error))
+           && sweep_run (config, &error))
     return 0;
   g_printerr ("gild: %s\n", error->message);
   return 1;
@@ -288,7 +303,7 @@ main (int argc, char **argv)
       if (!g_str_equal (argv[2], OPERATIONS[i].name)
           || !g_str_equal (argv[3], OPERATIONS[i].sub_operation))
         continue;
-      if (OPERATIONS[i].run (&call, &error))
+      if (drop_privileges (&error) && OPERATIONS[i].run (&call, &error))
         return 0;
       g_printerr ("gild: %s\n", error->message);
       return OPERATIONS[i].failure;
