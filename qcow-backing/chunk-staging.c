@@ -115,16 +115,18 @@ remove_staging (ChunkStore *store, const char *name, GError **error)
   int fd = openat (chunk_store_fd (store), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
   struct dirent *entry;
+  gboolean ok = TRUE;
 
   if (!directory)
     return fail_errno (error, "%s/%s", chunk_store_path (store), name);
-  while ((entry = readdir (directory)))
-    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
-      unlinkat (fd, entry->d_name, 0);
+  while (ok && (entry = readdir (directory)))
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, "..")
+        && unlinkat (fd, entry->d_name, 0) < 0)
+      ok = fail_errno (error, "remove %s/%s/%s", chunk_store_path (store), name, entry->d_name);
   closedir (directory);
-  if (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) < 0)
-    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
-  return TRUE;
+  return ok
+         && (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) == 0
+             || fail_errno (error, "remove %s/%s", chunk_store_path (store), name));
 }
 
 void
@@ -259,10 +261,12 @@ chunk_staging_commit (ChunkStaging *staging, GError **error)
   gpointer id;
 
   end_flusher (staging);
-  if (g_hash_table_size (staging->added) == 0)
-    return TRUE;
+  // Also where nothing was added: others may have named a chunk an instant ago, or have crashed
+  // then.
   if (!sync_store (staging, error))
     return FALSE;
+  if (g_hash_table_size (staging->added) == 0)
+    return TRUE;
   g_hash_table_iter_init (&iter, staging->added);
   while (g_hash_table_iter_next (&iter, &id, NULL))
     if (!name_chunk (staging, id, error))

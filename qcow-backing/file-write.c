@@ -44,19 +44,20 @@ file_write_and_close (int fd, const void *data, gsize size)
   return fd >= 0 && close_after (fd, write_all (fd, data, size));
 }
 
+/* Open directory PATH for SYNC, fsync or syncfs, and do it.  */
 static gboolean
-sync_directory_of (const char *path, GError **error)
+sync_directory (const char *path, int (*sync) (int fd), GError **error)
 {
-  g_autofree char *directory = g_path_get_dirname (path);
-  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-  return (fd >= 0 && close_after (fd, fsync (fd) == 0))
-         || fail_errno (error, "write %s to the disk", directory);
+  return (fd >= 0 && close_after (fd, sync (fd) == 0))
+         || fail_errno (error, "write %s to the disk", path);
 }
 
 gboolean
 file_write_durably (const char *path, const void *data, gsize size, int mode, GError **error)
 {
+  g_autofree char *directory = g_path_get_dirname (path);
   g_autofree char *temporary = g_strdup_printf ("%s.XXXXXX", path);
   int fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, mode);
 
@@ -70,5 +71,11 @@ file_write_durably (const char *path, const void *data, gsize size, int mode, GE
       unlink (temporary);
       return FALSE;
     }
-  return sync_directory_of (path, error);
+  return sync_directory (directory, fsync, error);
+}
+
+gboolean
+file_system_sync (const char *path, GError **error)
+{
+  return sync_directory (path, syncfs, error);
 }

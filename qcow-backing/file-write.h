@@ -13,3 +13,6 @@ gboolean file_write_and_close (int fd, const void *data, gsize size);
 /* Write DATA to PATH by way of a new file, fsync and rename, and fsync the directory.  */
 gboolean file_write_durably (const char *path, const void *data, gsize size, int mode,
                              GError **error);
+
+/* Make durable all that was done to the file system of directory PATH.  */
+gboolean file_system_sync (const char *path, GError **error);
