@@ -28,7 +28,7 @@ service_notify (const char *state)
       || sendto (fd, state, strlen (state), MSG_NOSIGNAL, (struct sockaddr *)&address,
                  (socklen_t)(offsetof (struct sockaddr_un, sun_path) + length))
              < 0)
-    g_message ("cannot notify the service manager at %s: %m", path);
+    g_warning ("cannot notify the service manager at %s: %m", path);
   if (fd >= 0)
     close (fd);
 }
