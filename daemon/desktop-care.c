@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a running desktop needs: decided from a picture of it, and nothing else.
+//
+// Why has QEMU paused it?  QEMU does not say: its status of a disk stays at the first error that
+// the disk ever had.  But a write fails for want of space only where there is hardly any left, and
+// for all else the image is to blame.
 
 #include "desktop-care.h"
 
@@ -7,8 +11,9 @@
 
 #define WARN_PERCENT  50
 #define SPILL_PERCENT 85
-// What QEMU needs to write something, its own tables included.
-#define ROOM_TO_GO_ON      (2 * MiB)
+// What QEMU needs to write something, its own tables included, and the part of a small cap.
+#define ROOM_TO_GO_ON      (4 * MiB)
+#define ROOM_TO_GO_ON_PART 16
 #define RESUMES_TO_BE_SURE 4
 
 #define SPILL_SPEED     (200 * MiB) // in a second
@@ -28,12 +33,24 @@ overlay_room (const DesktopPicture *picture)
   return picture->overlay_cap - MIN (picture->overlay_used, picture->overlay_cap);
 }
 
+static gboolean
+overlay_is_full (const DesktopPicture *picture)
+{
+  return overlay_room (picture) <= MIN (ROOM_TO_GO_ON, picture->overlay_cap / ROOM_TO_GO_ON_PART);
+}
+
 static guint64
 spill_room (const DesktopPicture *picture)
 {
   guint64 left = picture->spill_limit - MIN (picture->spill_used, picture->spill_limit);
 
   return MIN (left, picture->disk_room);
+}
+
+static gboolean
+spill_is_full (const DesktopPicture *picture)
+{
+  return spill_room (picture) <= ROOM_TO_GO_ON;
 }
 
 guint64
@@ -48,29 +65,28 @@ care_running (const DesktopPicture *picture)
 {
   guint64 used = picture->overlay_used, cap = picture->overlay_cap;
 
-  if (picture->is_spilled && spill_room (picture) <= ROOM_TO_GO_ON)
+  if (picture->is_spilled && spill_is_full (picture))
     return (DesktopCare){ CARE_HOLD, CONDITION_FULL };
   if (picture->is_spilled)
     return (DesktopCare){ CARE_NOTHING, spill_room (picture) < picture->spill_used / 5
                                             ? CONDITION_SPILL_NEARLY_FULL
                                             : CONDITION_SPILLED };
   if (used >= mark (cap, SPILL_PERCENT))
-    return (DesktopCare){ spill_room (picture) > ROOM_TO_GO_ON ? CARE_SPILL : CARE_NOTHING,
+    return (DesktopCare){ spill_is_full (picture) ? CARE_NOTHING : CARE_SPILL,
                           CONDITION_NEARLY_FULL };
   return (DesktopCare){ CARE_NOTHING,
                         used >= mark (cap, WARN_PERCENT) ? CONDITION_HALF_FULL : CONDITION_GOOD };
 }
 
+/* Running, for an instant, says little of a desktop that had to be resumed again and again.  */
 static DesktopCare
-care_without_space (const DesktopPicture *picture)
+care_just_resumed (const DesktopPicture *picture)
 {
-  gboolean may_go_on = (picture->is_spilled ? spill_room : overlay_room) (picture) > ROOM_TO_GO_ON;
-  gboolean may_spill = !picture->is_spilled && spill_room (picture) > ROOM_TO_GO_ON;
+  DesktopCare care = care_running (picture);
 
-  return (DesktopCare){ may_go_on   ? CARE_RESUME
-                        : may_spill ? CARE_SPILL
-                                    : CARE_NOTHING,
-                        CONDITION_FULL };
+  if (picture->n_resumes >= RESUMES_TO_BE_SURE)
+    care.condition = CONDITION_IMAGE_LOST;
+  return care;
 }
 
 /* After nbdkit was away the first request may fail once more.  */
@@ -79,9 +95,26 @@ care_without_image (const DesktopPicture *picture)
 {
   if (!picture->nbdkit_answers)
     return (DesktopCare){ CARE_NOTHING, CONDITION_NBDKIT_LOST };
-  return (DesktopCare){ CARE_RESUME, picture->n_resumes < RESUMES_TO_BE_SURE
-                                         ? care_running (picture).condition
-                                         : CONDITION_IMAGE_LOST };
+  return (DesktopCare){ CARE_RESUME, care_just_resumed (picture).condition };
+}
+
+static DesktopCare
+care_stuck (const DesktopPicture *picture)
+{
+  if (picture->is_spilled)
+    return spill_is_full (picture) ? (DesktopCare){ CARE_NOTHING, CONDITION_FULL }
+                                   : care_without_image (picture);
+  if (picture->overlay_used >= mark (picture->overlay_cap, SPILL_PERCENT)
+      && !spill_is_full (picture))
+    return (DesktopCare){ CARE_SPILL, CONDITION_FULL };
+  return overlay_is_full (picture) ? (DesktopCare){ CARE_NOTHING, CONDITION_FULL }
+                                   : care_without_image (picture);
+}
+
+static DesktopCare
+care_held (const DesktopPicture *picture)
+{
+  return (DesktopCare){ spill_is_full (picture) ? CARE_NOTHING : CARE_RESUME, CONDITION_FULL };
 }
 
 DesktopCare
@@ -90,12 +123,11 @@ desktop_care_decide (const DesktopPicture *picture)
   switch (picture->run)
     {
     case DESKTOP_RUNS:
-      return care_running (picture);
-    case DESKTOP_LACKS_SPACE:
+      return care_just_resumed (picture);
+    case DESKTOP_STUCK:
+      return care_stuck (picture);
     case DESKTOP_HELD:
-      return care_without_space (picture);
-    case DESKTOP_LACKS_IMAGE:
-      return care_without_image (picture);
+      return care_held (picture);
     default:
       return (DesktopCare){ CARE_NOTHING, care_running (picture).condition };
     }
@@ -153,7 +185,7 @@ describe_outlook (const char *name, const DesktopPicture *picture)
     return g_strdup_printf (
         "when it is full the desktop pauses: shut it down before, or allow it disk space with `gild spill %s --size 20GiB`",
         name);
-  if (spill_room (picture) <= ROOM_TO_GO_ON)
+  if (spill_is_full (picture))
     return g_strdup (
         "when it is full the desktop pauses, since the disk has only its last tenth left: free some of it");
   return g_strdup_printf ("at %u %% it goes on on disk", SPILL_PERCENT);

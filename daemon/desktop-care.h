@@ -8,10 +8,9 @@
 typedef enum
 {
   DESKTOP_RUNS,
-  DESKTOP_LACKS_SPACE, // paused by QEMU: an overlay takes no more
-  DESKTOP_LACKS_IMAGE, // paused by QEMU: another error, so the image cannot be read
-  DESKTOP_HELD,        // paused by gildd: it has used up its disk space
-  DESKTOP_ELSE,        // paused by a person, starting or ending: left alone
+  DESKTOP_STUCK, // paused by QEMU: an overlay takes no more, or the image cannot be read
+  DESKTOP_HELD,  // paused by gildd: it has used up its disk space
+  DESKTOP_ELSE,  // paused by a person, starting or ending: left alone
 } DesktopRun;
 
 typedef struct
@@ -21,7 +20,7 @@ typedef struct
   guint64 overlay_used, overlay_cap; // bytes
   guint64 spill_used, spill_limit;   // bytes; a limit of 0: it may not spill
   guint64 disk_room;                 // bytes that spilling may take of the disk
-  gboolean nbdkit_answers;           // of use if run is LACKS_IMAGE
+  gboolean nbdkit_answers;           // of use if run is DESKTOP_STUCK
   guint n_resumes;                   // since it last ran for a while
 } DesktopPicture;
 

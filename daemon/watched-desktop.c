@@ -19,7 +19,6 @@
 
 #include "libvirt-connection.h"
 #include "nbd-check.h"
-#include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/overlay.h"
 #include "spill.h"
@@ -122,23 +121,6 @@ unmark_held (const WatchedDesktop *desktop)
   unlink (path);
 }
 
-/* Why QEMU has paused the domain.  */
-static DesktopRun
-look_at_disk_errors (const WatchedDesktop *desktop)
-{
-  virDomainDiskError errors[DESKTOP_DISKS_MAX];
-  int n = virDomainGetDiskErrors (desktop->domain, errors, DESKTOP_DISKS_MAX, 0);
-  DesktopRun run = DESKTOP_LACKS_IMAGE;
-
-  for (int i = 0; i < n; i++)
-    {
-      if (errors[i].error == VIR_DOMAIN_DISK_ERROR_NO_SPACE)
-        run = DESKTOP_LACKS_SPACE;
-      free (errors[i].disk);
-    }
-  return run;
-}
-
 static DesktopRun
 look_at_domain (const WatchedDesktop *desktop)
 {
@@ -151,7 +133,7 @@ look_at_domain (const WatchedDesktop *desktop)
   if (state != VIR_DOMAIN_PAUSED)
     return DESKTOP_ELSE;
   if (reason == VIR_DOMAIN_PAUSED_IOERROR)
-    return look_at_disk_errors (desktop);
+    return DESKTOP_STUCK;
   return reason == VIR_DOMAIN_PAUSED_USER && is_held (desktop) ? DESKTOP_HELD : DESKTOP_ELSE;
 }
 
@@ -182,10 +164,10 @@ take_picture (WatchedDesktop *desktop, GError **error)
   read_limit (desktop);
   picture->spill_used = picture->is_spilled ? spill_used_bytes (desktop->config, desktop->pin) : 0;
   picture->disk_room = spill_disk_room_bytes (desktop->config);
-  picture->nbdkit_answers = picture->run == DESKTOP_LACKS_IMAGE && nbd_check (nbd_socket, NULL);
+  picture->nbdkit_answers = picture->run == DESKTOP_STUCK && nbd_check (nbd_socket, NULL);
   if (picture->run == DESKTOP_RUNS
           ? g_get_monotonic_time () - desktop->resumed_us > RAN_WELL_MS * 1000
-          : picture->run == DESKTOP_LACKS_IMAGE && !picture->nbdkit_answers)
+          : picture->run == DESKTOP_STUCK && !picture->nbdkit_answers)
     picture->n_resumes = 0;
   if (picture->run == DESKTOP_RUNS)
     unmark_held (desktop);
@@ -329,6 +311,8 @@ watched_desktop_look (WatchedDesktop *desktop)
       next = act (desktop, care.action, &failure);
       if (next < 0)
         next = next_look (desktop, used_before);
+      if (picture->run == DESKTOP_RUNS && picture->n_resumes > 0 && next < 0)
+        next = RAN_WELL_MS + 1;
     }
   remember_failure (desktop, failure);
   return next;

@@ -7,9 +7,9 @@
 
 #define IS(how, used)  .run = (how), .overlay_used = (used)*MiB, .overlay_cap = 100 * MiB
 #define RUNS(used)     IS (DESKTOP_RUNS, used)
-#define NO_SPACE(used) IS (DESKTOP_LACKS_SPACE, used)
+#define NO_SPACE(used) IS (DESKTOP_STUCK, used)
 #define HELD           IS (DESKTOP_HELD, 90)
-#define NO_IMAGE       IS (DESKTOP_LACKS_IMAGE, 0), MAY_SPILL, ROOM
+#define NO_IMAGE       IS (DESKTOP_STUCK, 0), MAY_SPILL, ROOM
 #define ROOM           .disk_room = 50 * GiB
 #define MAY_SPILL      .spill_limit = 20 * GiB
 #define SPILLED(used)  MAY_SPILL, .is_spilled = TRUE, .spill_used = (used)*GiB
@@ -82,12 +82,32 @@ static const struct
     CARE_NOTHING,
     CONDITION_FULL,
     "free some of it" },
-  { "full-and-room-again", { NO_SPACE (60), ROOM }, CARE_RESUME, CONDITION_FULL, "paused" },
-  { "disk-full-and-room-again",
-    { NO_SPACE (100), SPILLED (1), ROOM },
+  { "full-and-room-again",
+    { NO_SPACE (60), ROOM, .nbdkit_answers = TRUE },
     CARE_RESUME,
+    CONDITION_HALF_FULL,
+    "half full" },
+  { "full-and-image-lost", { NO_SPACE (97), ROOM }, CARE_NOTHING, CONDITION_FULL, "may not use" },
+  { "nearly-full-and-image-lost",
+    { NO_SPACE (90), ROOM },
+    CARE_NOTHING,
+    CONDITION_NBDKIT_LOST,
+    "nbdkit is back" },
+  { "may-spill-and-image-lost",
+    { NO_SPACE (90), MAY_SPILL, ROOM },
+    CARE_SPILL,
     CONDITION_FULL,
     "paused" },
+  { "small-cap-and-image-lost",
+    { .run = DESKTOP_STUCK, .overlay_cap = 1 * MiB },
+    CARE_NOTHING,
+    CONDITION_NBDKIT_LOST,
+    "nbdkit is back" },
+  { "disk-full-and-room-again",
+    { NO_SPACE (100), SPILLED (1), ROOM, .nbdkit_answers = TRUE },
+    CARE_RESUME,
+    CONDITION_SPILLED,
+    "disk" },
   { "disk-full", { NO_SPACE (100), SPILLED (1) }, CARE_NOTHING, CONDITION_FULL, "free some of it" },
   { "held", { HELD, SPILLED (20), ROOM }, CARE_NOTHING, CONDITION_FULL, "" },
   { "held-and-allowed-more",
@@ -100,6 +120,11 @@ static const struct
   { "image-unreadable",
     { NO_IMAGE, .nbdkit_answers = TRUE, .n_resumes = 4 },
     CARE_RESUME,
+    CONDITION_IMAGE_LOST,
+    "gild verify" },
+  { "image-unreadable-and-just-resumed",
+    { RUNS (0), MAY_SPILL, ROOM, .n_resumes = 4 },
+    CARE_NOTHING,
     CONDITION_IMAGE_LOST,
     "gild verify" },
   { "paused-by-a-person",
