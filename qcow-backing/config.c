@@ -139,40 +139,38 @@ read_group (Config *config, GKeyFile *file, const char *path, const char *group,
   return names != NULL;
 }
 
-static gboolean
-read_file (Config *config, GKeyFile *file, const char *path, GError **error)
+Config *
+config_from_key_file (GKeyFile *file, const char *path, GError **error)
 {
+  g_autoptr (Config) config = g_new0 (Config, 1);
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
+  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
+    if (!set_value (config, i, KEYS[i].default_value, error))
+      return NULL;
   for (gsize i = 0; groups[i]; i++)
     if (!read_group (config, file, path, groups[i], error))
-      return FALSE;
-  return TRUE;
+      return NULL;
+  return g_steal_pointer (&config);
 }
 
 Config *
 config_load (const char *path, GError **error)
 {
-  g_autoptr (Config) config = g_new0 (Config, 1);
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GError) cause = NULL;
   const char *chosen = path ? path : g_getenv ("GILD_CONFIG");
+  gboolean must_exist = chosen != NULL;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
-    if (!set_value (config, i, KEYS[i].default_value, error))
-      return NULL;
-  if (g_key_file_load_from_file (file, chosen ? chosen : INSTALLED_CONFIG, G_KEY_FILE_NONE,
-                                 &local_error))
+  if (!chosen)
+    chosen = INSTALLED_CONFIG;
+  if (!g_key_file_load_from_file (file, chosen, G_KEY_FILE_NONE, &cause)
+      && (must_exist || !g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT)))
     {
-      if (!read_file (config, file, chosen ? chosen : INSTALLED_CONFIG, error))
-        return NULL;
-    }
-  else if (chosen || !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    {
-      fail (error, "%s: %s", chosen ? chosen : INSTALLED_CONFIG, local_error->message);
+      fail (error, "%s: %s", chosen, cause->message);
       return NULL;
     }
-  return g_steal_pointer (&config);
+  return config_from_key_file (file, chosen, error);
 }
 
 void
