@@ -108,13 +108,12 @@ control_answer_add (ControlAnswer *answer, const char *bytes, gsize count, gbool
 static gboolean
 fail_refused (GError **error, guint status, JsonObject *body)
 {
-  JsonNode *member = json_object_get_member (body, "error");
+  const char *sentence = json_read_string (body, "error", BODY_SIZE_MAX, NULL);
 
-  if (!member || json_node_get_value_type (member) != G_TYPE_STRING)
+  if (!sentence || !sentence[0])
     return fail_as (error, CONTROL_ERROR, CONTROL_ERROR_PROTOCOL, "it says %u and no reason",
                     status);
-  return fail_as (error, CONTROL_ERROR, CONTROL_ERROR_REFUSED, "%.*s", SENTENCE_MAX,
-                  json_node_get_string (member));
+  return fail_as (error, CONTROL_ERROR, CONTROL_ERROR_REFUSED, "%.*s", SENTENCE_MAX, sentence);
 }
 
 JsonNode *
