@@ -12,6 +12,8 @@
 // For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
 #define COMPRESSION_LEVEL 4
 
+static const guint8 MAGIC[] = { 0x28, 0xb5, 0x2f, 0xfd };
+
 static void
 free_encoder (gpointer context)
 {
@@ -68,8 +70,10 @@ gboolean
 chunk_frame_decode (const guint8 *frame, gsize frame_size, guint8 *buffer, gsize *size,
                     GError **error)
 {
-  // A second frame would hide behind the checksum of the first.
-  if (ZSTD_findFrameCompressedSize (frame, frame_size) != frame_size)
+  // A second frame would hide behind the checksum of the first.  The library also takes skippable
+  // frames and those of older formats, which have no checksum where this one has it.
+  if (frame_size < sizeof MAGIC || memcmp (frame, MAGIC, sizeof MAGIC) != 0
+      || ZSTD_findFrameCompressedSize (frame, frame_size) != frame_size)
     return fail (error, "it is not one zstd frame");
   gsize n = ZSTD_decompressDCtx (thread_decoder (), buffer, *size, frame, frame_size);
   if (ZSTD_isError (n))

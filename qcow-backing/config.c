@@ -119,23 +119,28 @@ find_key (const char *group, const char *name)
 }
 
 static gboolean
+read_key (Config *config, GKeyFile *file, const char *group, const char *name, GError **error)
+{
+  gssize key = find_key (group, name);
+
+  if (key < 0)
+    return fail (error, "unknown key; gild.conf(5) lists what there is");
+  // The value as it stands: no key needs escapes, and gild-services reads none either.
+  g_autofree char *text = g_key_file_get_value (file, group, name, error);
+  if (text && !g_utf8_validate (text, -1, NULL))
+    return fail (error, "the value is not UTF-8");
+  return text && set_value (config, (gsize)key, text, error);
+}
+
+static gboolean
 read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
 {
   g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
+  g_autoptr (GError) cause = NULL;
 
   for (gsize i = 0; names && names[i]; i++)
-    {
-      gssize key = find_key (group, names[i]);
-      if (key < 0)
-        return fail (error, "%s: [%s] %s: unknown key; gild.conf(5) lists what there is", path,
-                     group, names[i]);
-      g_autofree char *text = g_key_file_get_string (file, group, names[i], error);
-      if (!text || !set_value (config, (gsize)key, text, error))
-        {
-          g_prefix_error (error, "%s: [%s] %s: ", path, group, names[i]);
-          return FALSE;
-        }
-    }
+    if (!read_key (config, file, group, names[i], &cause))
+      return fail (error, "%s: [%s] %s: %s", path, group, names[i], cause->message);
   return names != NULL;
 }
 
@@ -164,7 +169,7 @@ config_load (const char *path, GError **error)
 
   if (!chosen)
     chosen = INSTALLED_CONFIG;
-  if (!g_key_file_load_from_file (file, chosen, G_KEY_FILE_NONE, &cause)
+  if (!g_key_file_load_from_file (file, chosen, G_KEY_FILE_KEEP_TRANSLATIONS, &cause)
       && (must_exist || !g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT)))
     {
       fail (error, "%s: %s", chosen, cause->message);

@@ -79,7 +79,8 @@ parse_block (const char *text, gsize text_size, void *out, gsize size, GError **
   g_autofree char *base64 = g_strndup (line, (gsize)(end - line));
   g_autofree guchar *decoded = g_base64_decode (base64, &decoded_size);
   g_autofree char *again = g_base64_encode (decoded, decoded_size);
-  gboolean is_exact = g_str_equal (again, base64); // GLib also takes what no encoder writes
+  // GLib also takes what no encoder writes, and a NUL for the end.
+  gboolean is_exact = g_str_equal (again, base64) && strlen (base64) == (gsize)(end - line);
   explicit_bzero (again, strlen (again));
   if (!is_exact || decoded_size != size || memcmp (decoded, "Ed", 2) != 0)
     {
