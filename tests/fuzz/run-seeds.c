@@ -110,6 +110,8 @@ unpack (const GPtrArray *seeds, const char *directory)
     {
       g_autoptr (GBytes) seed = read_seed (seeds->pdata[i]);
       g_autofree char *name = g_path_get_basename (seeds->pdata[i]);
+      if (g_str_has_suffix (name, PACKED))
+        name[strlen (name) - strlen (PACKED)] = '\0';
       g_autofree char *path = g_build_filename (directory, name, NULL);
       g_autoptr (GError) error = NULL;
       gsize size;
