@@ -15,14 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "chunk-frame.h"
 #include "fail.h"
 #include "file-write.h"
 
 #define STAGING_PREFIX ".staging-"
-// For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
-#define COMPRESSION_LEVEL 4
 
 /* What is staged goes to the disk in portions while there is still work to do, so that the syncfs
    of commit finds little.  */
@@ -147,28 +145,6 @@ chunk_staging_free (ChunkStaging *staging)
   g_free (staging);
 }
 
-static void
-free_context (gpointer context)
-{
-  ZSTD_freeCCtx (context);
-}
-
-static ZSTD_CCtx *
-thread_context (void)
-{
-  static GPrivate CONTEXT = G_PRIVATE_INIT (free_context);
-  ZSTD_CCtx *context = g_private_get (&CONTEXT);
-
-  if (!context)
-    {
-      context = ZSTD_createCCtx ();
-      ZSTD_CCtx_setParameter (context, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
-      ZSTD_CCtx_setParameter (context, ZSTD_c_checksumFlag, 1);
-      g_private_set (&CONTEXT, context);
-    }
-  return context;
-}
-
 /* Whether this caller is the first to add ID.  */
 static gboolean
 claim (ChunkStaging *staging, const ChunkId *id)
@@ -213,14 +189,14 @@ gboolean
 chunk_staging_replace (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                        GError **error)
 {
-  guint8 frame[ZSTD_COMPRESSBOUND (CHUNK_SIZE)];
+  guint8 frame[CHUNK_FRAME_SIZE_MAX];
   char hex[CHUNK_HEX_SIZE];
+  gsize frame_size;
 
   if (!claim (staging, id))
     return TRUE;
-  gsize frame_size = ZSTD_compress2 (thread_context (), frame, sizeof frame, data, size);
-  if (ZSTD_isError (frame_size))
-    return fail (error, "compress a chunk: %s", ZSTD_getErrorName (frame_size));
+  if (!chunk_frame_encode (data, size, frame, &frame_size, error))
+    return FALSE;
   chunk_id_to_hex (id, hex);
   if (!write_file (staging, hex, frame, frame_size, error)
       || !make_chunk_directory (staging->store, id, error))

@@ -9,18 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "chunk-frame.h"
 #include "fail.h"
 #include "file-lock.h"
 
 #define PREFIX_SIZE 4 // hexadecimal digits of the id that name its directory
 #define SUFFIX      ".cacnk"
 #define LOCK_FILE   ".lock"
-
-/* The most that a chunk can be compressed: zstd's bound, and room for one byte that must not come.
- */
-#define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
 
 G_DEFINE_QUARK (gild_chunk_store_error, chunk_store_error)
 
@@ -88,27 +84,6 @@ chunk_store_has (ChunkStore *store, const ChunkId *id)
   return faccessat (store->fd, file, F_OK, 0) == 0;
 }
 
-static void
-free_context (gpointer context)
-{
-  ZSTD_freeDCtx (context);
-}
-
-/* One decompression context a thread, made when first needed.  */
-static ZSTD_DCtx *
-thread_context (void)
-{
-  static GPrivate CONTEXT = G_PRIVATE_INIT (free_context);
-  ZSTD_DCtx *context = g_private_get (&CONTEXT);
-
-  if (!context)
-    {
-      context = ZSTD_createDCtx ();
-      g_private_set (&CONTEXT, context);
-    }
-  return context;
-}
-
 gssize
 chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsize room)
 {
@@ -126,13 +101,6 @@ chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsiz
   close (fd);
   errno = saved;
   return n < 0 ? -1 : (gssize)size;
-}
-
-/* Whether a zstd frame ends in a checksum of its content (RFC 8878, 3.1.1.1.1).  */
-static gboolean
-frame_has_checksum (const guint8 *frame, gsize size)
-{
-  return size > 4 && (frame[4] & 0x04);
 }
 
 static gboolean
@@ -166,23 +134,19 @@ static gboolean
 read_chunk (ChunkStore *store, const ChunkId *id, const char *file, ChunkReadCheck check,
             guint8 *buffer, gsize *size, GError **error)
 {
-  guint8 frame[FRAME_SIZE_MAX + 1];
+  guint8 frame[CHUNK_FRAME_SIZE_MAX + 1];
   gssize frame_size = chunk_store_read_frame (store, file, frame, sizeof frame);
+  g_autoptr (GError) cause = NULL;
 
   if (frame_size < 0)
     return fail_unreadable (store, file, error);
-  if (frame_size > (gssize)FRAME_SIZE_MAX)
+  if (frame_size > (gssize)CHUNK_FRAME_SIZE_MAX)
     return fail_damaged (store, file, "it is too long", error);
-  // A second frame would hide behind the checksum of the first.
-  if (ZSTD_findFrameCompressedSize (frame, (gsize)frame_size) != (gsize)frame_size)
-    return fail_damaged (store, file, "it is not one zstd frame", error);
-  gsize n = ZSTD_decompressDCtx (thread_context (), buffer, *size, frame, (gsize)frame_size);
-  if (ZSTD_isError (n))
-    return fail_damaged (store, file, ZSTD_getErrorName (n), error);
-  *size = n;
-  if (check == CHUNK_READ_TRUST_CHECKSUM && frame_has_checksum (frame, (gsize)frame_size))
+  if (!chunk_frame_decode (frame, (gsize)frame_size, buffer, size, &cause))
+    return fail_damaged (store, file, cause->message, error);
+  if (check == CHUNK_READ_TRUST_CHECKSUM && chunk_frame_has_checksum (frame))
     return TRUE;
-  ChunkId actual = chunk_id_of (buffer, n);
+  ChunkId actual = chunk_id_of (buffer, *size);
   if (!chunk_id_equal (&actual, id))
     return fail_damaged (store, file, "its SHA-256 is not its name", error);
   return TRUE;

@@ -12,15 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "chunk-frame.h"
 #include "fail.h"
-
-#define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
-
-/* zstd's frame header (RFC 8878, 3.1.1): four bytes of magic number, then the descriptor.  */
-#define DESCRIPTOR          4
-#define DESCRIPTOR_CHECKSUM 0x04 // the frame ends in a checksum of its content
 
 /* ".damaged/dca99f3c….cacnk" */
 static char *
@@ -32,23 +26,15 @@ set_aside_file (const ChunkId *id)
   return g_strconcat (DAMAGED_DIRECTORY, strchr (file, '/'), NULL);
 }
 
-/* Decompress FILE's first frame, without asking its checksum, nor what stands after it: the SHA-256
-   decides whether these are the bytes of ID.  */
+/* Whether what can be read of FILE's frame are the bytes of ID.  */
 static gboolean
 salvage_file (ChunkStore *store, const char *file, const ChunkId *id, guint8 buffer[CHUNK_SIZE],
               gsize *size)
 {
-  guint8 frame[FRAME_SIZE_MAX];
+  guint8 frame[CHUNK_FRAME_SIZE_MAX];
   gssize n = chunk_store_read_frame (store, file, frame, sizeof frame);
 
-  if (n <= DESCRIPTOR)
-    return FALSE;
-  frame[DESCRIPTOR] &= (guint8)~DESCRIPTOR_CHECKSUM;
-  gsize frame_size = ZSTD_findFrameCompressedSize (frame, (gsize)n);
-  if (ZSTD_isError (frame_size))
-    return FALSE;
-  *size = ZSTD_decompress (buffer, CHUNK_SIZE, frame, frame_size);
-  if (ZSTD_isError (*size))
+  if (n < 0 || !chunk_frame_salvage (frame, (gsize)n, buffer, size))
     return FALSE;
   ChunkId actual = chunk_id_of (buffer, *size);
   return chunk_id_equal (&actual, id);

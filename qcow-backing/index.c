@@ -65,11 +65,10 @@ struct Index
 static gboolean
 check_header (const Index *index, GError **error)
 {
+  if (index->size < sizeof (Header) + sizeof (Table) + sizeof (Entry) + sizeof (Tail))
+    return fail (error, "too short for an index");
   const Header *header = (const Header *)index->data;
   const Table *table = (const Table *)(header + 1);
-
-  if (index->size < sizeof *header + sizeof *table + sizeof (Entry) + sizeof (Tail))
-    return fail (error, "too short for an index");
   if (GUINT64_FROM_LE (header->size) != sizeof *header
       || GUINT64_FROM_LE (header->type) != CA_FORMAT_INDEX
       || GUINT64_FROM_LE (table->size) != G_MAXUINT64
