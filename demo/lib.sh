@@ -90,17 +90,24 @@ forget_chroot ()
     ! grep -qxF "$QEMU_CONF_LINE" "$QEMU_CONF" || sed -i '/set by quickstart, for a chroot$/d' "$QEMU_CONF"
 }
 
+LIBVIRTD_CONF=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/libvirtd.conf
+readonly LIBVIRTD_CONF
+
 # Without systemd: start what is not running. Descriptors 8 and 9 are the caller's own, not for daemons.
 start_libvirtd ()
 {
-    local name
     allow_chroot
-    for name in virtlogd libvirtd; do
-        ! is_running "$name" || continue
-        rm -f "/run/$name.pid"
-        "/usr/sbin/$name" --daemon 8>&- 9>&-
-    done
+    start_daemon virtlogd
+    start_daemon libvirtd --config "$LIBVIRTD_CONF"
     wait_for 30 libvirtd_answers
+}
+
+# start_daemon NAME OPTION…
+start_daemon ()
+{
+    ! is_running "$1" || return 0
+    rm -f "/run/$1.pid"
+    "/usr/sbin/$1" --daemon "${@:2}" 8>&- 9>&-
 }
 
 # end_daemon NAME: by its pid file, and wait for it.

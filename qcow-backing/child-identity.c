@@ -3,38 +3,23 @@
 
 #include "child-identity.h"
 
-#include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "privilege.h"
+
 #define STATUS_CANNOT 127
-
-/* Keep the capability to read any file, also across exec (capabilities(7), ambient set).  */
-static gboolean
-keep_read_capability (void)
-{
-  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
-    { .effective = 1u << CAP_DAC_READ_SEARCH,
-      .permitted = 1u << CAP_DAC_READ_SEARCH,
-      .inheritable = 1u << CAP_DAC_READ_SEARCH },
-  };
-
-  return syscall (SYS_capset, &header, data) == 0
-         && prctl (PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH, 0, 0) == 0;
-}
 
 static gboolean
 leave_root (const ChildIdentity *identity)
 {
   unshare (CLONE_NEWNET); // not to be had in some containers; the rest holds without it
   return prctl (PR_SET_KEEPCAPS, identity->may_read_any_file, 0, 0, 0) == 0
-         && setgroups (0, NULL) == 0 && setresgid (identity->gid, identity->gid, identity->gid) == 0
-         && setresuid (identity->uid, identity->uid, identity->uid) == 0
-         && (!identity->may_read_any_file || keep_read_capability ());
+         && privilege_change_user (identity->uid, identity->gid)
+         && privilege_keep (identity->may_read_any_file ? PRIVILEGE_BIT (CAP_DAC_READ_SEARCH) : 0,
+                            TRUE);
 }
 
 void

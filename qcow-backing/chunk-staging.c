@@ -18,6 +18,7 @@
 
 #include "chunk-frame.h"
 #include "fail.h"
+#include "file-write.h"
 
 #define STAGING_PREFIX ".staging-"
 
@@ -112,16 +113,18 @@ remove_staging (ChunkStore *store, const char *name, GError **error)
   int fd = openat (chunk_store_fd (store), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   DIR *directory = fd >= 0 ? fdopendir (fd) : NULL;
   struct dirent *entry;
+  gboolean ok = TRUE;
 
   if (!directory)
     return fail_errno (error, "%s/%s", chunk_store_path (store), name);
-  while ((entry = readdir (directory)))
-    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
-      unlinkat (fd, entry->d_name, 0);
+  while (ok && (entry = readdir (directory)))
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, "..")
+        && unlinkat (fd, entry->d_name, 0) < 0)
+      ok = fail_errno (error, "remove %s/%s/%s", chunk_store_path (store), name, entry->d_name);
   closedir (directory);
-  if (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) < 0)
-    return fail_errno (error, "%s/%s", chunk_store_path (store), name);
-  return TRUE;
+  return ok
+         && (unlinkat (chunk_store_fd (store), name, AT_REMOVEDIR) == 0
+             || fail_errno (error, "remove %s/%s", chunk_store_path (store), name));
 }
 
 void
@@ -156,25 +159,9 @@ static gboolean
 write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize size, GError **error)
 {
   int fd = openat (staging->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-  gsize done = 0;
 
-  while (fd >= 0 && done < size)
-    {
-      gssize n = write (fd, data + done, size - done);
-      if (n < 0 && errno != EINTR)
-        break;
-      done += n > 0 ? (gsize)n : 0;
-    }
-  int saved = errno;
-  if (fd >= 0 && close (fd) < 0 && done == size)
-    {
-      saved = errno;
-      done = 0;
-    }
-  errno = saved;
-  if (fd < 0 || done < size)
-    return fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
-  return TRUE;
+  return file_write_and_close (fd, data, size)
+         || fail_errno (error, "write chunk %s to %s", name, chunk_store_path (staging->store));
 }
 
 /* The directory that the chunk will be in.  Made here, by all cores, and not one after the other in
@@ -194,11 +181,19 @@ gboolean
 chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                    GError **error)
 {
+  return chunk_store_has (staging->store, id)
+         || chunk_staging_replace (staging, id, data, size, error);
+}
+
+gboolean
+chunk_staging_replace (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
+                       GError **error)
+{
   guint8 frame[CHUNK_FRAME_SIZE_MAX];
   char hex[CHUNK_HEX_SIZE];
   gsize frame_size;
 
-  if (chunk_store_has (staging->store, id) || !claim (staging, id))
+  if (!claim (staging, id))
     return TRUE;
   if (!chunk_frame_encode (data, size, frame, &frame_size, error))
     return FALSE;
@@ -242,10 +237,12 @@ chunk_staging_commit (ChunkStaging *staging, GError **error)
   gpointer id;
 
   end_flusher (staging);
-  if (g_hash_table_size (staging->added) == 0)
-    return TRUE;
+  // Also where nothing was added: others may have named a chunk an instant ago, or have crashed
+  // then.
   if (!sync_store (staging, error))
     return FALSE;
+  if (g_hash_table_size (staging->added) == 0)
+    return TRUE;
   g_hash_table_iter_init (&iter, staging->added);
   while (g_hash_table_iter_next (&iter, &id, NULL))
     if (!name_chunk (staging, id, error))

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fail.h"
-#include "record-file.h"
+#include "file-write.h"
 
 #define COMMENT_START "untrusted comment: "
 #define SEED_SIZE     32

@@ -3,17 +3,22 @@
 // removes them.
 //
 //   /etc/libvirt/hooks/qemu.d/gild DOMAIN OPERATION SUB-OPERATION EXTRA <domain.xml
+//   /etc/libvirt/hooks/qemu.d/gild --sweep
 //
 // The ways that a desktop takes (https://libvirt.org/hooks.html):
-//   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; a failure
-//   here makes
-//                   `virsh start` fail with what stands on stderr
-//   release end     unmount, unpin; comes also after a start that failed, and never fails itself
-//   restore begin, migrate begin   refused: a RAM overlay does not outlive its guest's QEMU
+//
+//   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; where it
+//                   fails, so does `virsh start`, with what stands on stderr
+//   release end     remove what was spilled, unmount, unpin; comes also after a start that failed,
+//                   and never fails itself
+//   restore begin   refused: a RAM overlay does not outlive its guest's QEMU
+//   migrate begin   refused likewise
+//
 // All else is passed over, reconnect above all, since its failing would kill the running guest.  A
 // domain is ours if it has gild's metadata; at its end, if it has left something behind.  libvirt
 // waits for the hook, so the hook calls neither libvirt nor anything else that may wait.
 
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +31,9 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/overlay.h"
+#include "qcow-backing/privilege.h"
+#include "qcow-backing/spill-directory.h"
+#include "sweep.h"
 
 #define PREPARE_TIMEOUT_SECONDS 10
 #define RELEASE_TIMEOUT_SECONDS 3
@@ -64,9 +72,9 @@ call_gildd (const Config *config, const char *method, const char *name, const ch
   return control_call (socket_path, method, path, body, timeout_seconds, error);
 }
 
-/* Remove what the desktop NAME has: overlays, mount, pin.  */
+/* Remove what the desktop NAME has in the run directory: overlays, mount, pin.  */
 static gboolean
-clear_away (const Config *config, const char *name, GError **error)
+clear_run_directory (const Config *config, const char *name, GError **error)
 {
   g_autoptr (GError) cause = NULL;
   g_autoptr (OverlayMount) mount = overlay_mount_open (config->run_dir, name, &cause);
@@ -87,12 +95,21 @@ clear_away (const Config *config, const char *name, GError **error)
   return overlay_mount_remove_pin (mount, done ? error : NULL) && done;
 }
 
+/* Remove all that the desktop NAME has, be it on the disk or in RAM.  */
+static gboolean
+clear_away (const Config *config, const char *name, GError **error)
+{
+  gboolean done = spill_directory_remove (config, name, error);
+
+  return clear_run_directory (config, name, done ? error : NULL) && done;
+}
+
 /* Start the qemu-img that makes DISK's overlay in the working directory.  */
 static GSubprocess *
 start_overlay (const PrepareDisk *disk, GError **error)
 {
   g_autofree char *file = g_strconcat (disk->target, ".qcow2", NULL);
-  g_auto (GStrv) argv = overlay_create_argv (file, disk->backing, disk->virtual_size_bytes);
+  g_auto (GStrv) argv = overlay_create_argv (file, "raw", disk->backing, disk->virtual_size_bytes);
 
   return g_subprocess_newv ((const char *const *)argv,
                             G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
@@ -144,7 +161,8 @@ set_up (const Config *config, const Metadata *metadata, GError **error)
   g_autoptr (OverlayMount) mount =
       answer ? overlay_mount_open (config->run_dir, metadata->name, error) : NULL;
 
-  return mount && overlay_mount_make (mount, answer->overlay_bytes, error)
+  return mount && spill_directory_remove (config, metadata->name, error)
+         && overlay_mount_make (mount, answer->overlay_bytes, error)
          && make_overlays (answer->disks, error);
 }
 
@@ -170,6 +188,7 @@ prepare (const HookCall *call, GError **error)
     return fail (error, "the domain %s comes with the XML of %s", call->name, metadata->name);
   if (geteuid () != 0)
     return fail (error, "a desktop needs root: define and start it at qemu:///system");
+  sweep_run (config, NULL); // what others left must not keep this one from starting
   if (set_up (config, metadata, error))
     return TRUE;
   clear_away (config, metadata->name, NULL);
@@ -183,9 +202,14 @@ release (const HookCall *call, GError **error)
     return TRUE;
 
   // Of a domain that is not ours not even a broken configuration is news.
-  GError **told = metadata_is_mentioned (call->xml, call->xml_size) ? error : NULL;
-  g_autoptr (Config) config = config_load (NULL, told);
-  return config ? clear_away (config, call->name, error) : told == NULL;
+  gboolean mentioned = metadata_is_mentioned (call->xml, call->xml_size);
+  g_autoptr (Config) config = config_load (NULL, mentioned ? error : NULL);
+  if (!config)
+    return !mentioned;
+  gboolean done = clear_away (config, call->name, error);
+  if (mentioned)
+    sweep_run (config, NULL);
+  return done;
 }
 
 /* Whether the domain has gild's metadata, be it good or bad.  */
@@ -218,6 +242,18 @@ refuse_migration (const HookCall *call, GError **error)
              call->name, call->name);
 }
 
+/* Of root's capabilities the hook needs two: to mount, and to change what is gild's.  qemu-img has
+   none.  No PR_SET_NO_NEW_PRIVS: AppArmor would then refuse qemu-img, which leaves libvirtd's
+   profile; and an empty bounding set gives nothing to anybody.  */
+static gboolean
+drop_privileges (GError **error)
+{
+  const guint64 needed = PRIVILEGE_BIT (CAP_SYS_ADMIN) | PRIVILEGE_BIT (CAP_DAC_OVERRIDE);
+
+  return geteuid () != 0 || (privilege_empty_bounding_set () && privilege_keep (needed, FALSE))
+         || fail_errno (error, "cannot drop root's capabilities");
+}
+
 static const struct
 {
   const char *name, *sub_operation;
@@ -230,19 +266,36 @@ static const struct
   { "migrate", "begin", refuse_migration, 1 },
 };
 
+/* --sweep: not by libvirt, but at gildd's start.  The configuration may be one of its own.  */
+static int
+sweep (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Config) config = NULL;
+
+  if (geteuid () != 0)
+    fail (&error, "only root can sweep");
+  else if (drop_privileges (&error) && (config = config_load (NULL, &error))
+           && sweep_run (config, &error))
+    return 0;
+  g_printerr ("gild: %s\n", error->message);
+  return 1;
+}
+
 int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
 
+  umask (0077); // what is made is for root and QEMU alone
+  if (argc == 2 && g_str_equal (argv[1], "--sweep"))
+    return sweep ();
   if (argc < 4)
     {
       g_printerr ("gild: libvirt runs this as a hook: DOMAIN OPERATION SUB-OPERATION EXTRA\n");
       return 2;
     }
-  // The configuration is the installed one, and what is made is for root and QEMU alone.
-  clearenv ();
-  umask (0077);
+  clearenv (); // so that the configuration is the installed one
   g_autoptr (GString) xml = read_stdin ();
   const HookCall call = { argv[1], xml->str, xml->len };
   for (gsize i = 0; i < G_N_ELEMENTS (OPERATIONS); i++)
@@ -250,7 +303,7 @@ main (int argc, char **argv)
       if (!g_str_equal (argv[2], OPERATIONS[i].name)
           || !g_str_equal (argv[3], OPERATIONS[i].sub_operation))
         continue;
-      if (OPERATIONS[i].run (&call, &error))
+      if (drop_privileges (&error) && OPERATIONS[i].run (&call, &error))
         return 0;
       g_printerr ("gild: %s\n", error->message);
       return OPERATIONS[i].failure;

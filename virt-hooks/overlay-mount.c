@@ -3,7 +3,6 @@
 
 #include "overlay-mount.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -12,9 +11,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "qcow-backing/directory.h"
 #include "qcow-backing/fail.h"
-
-#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#include "qcow-backing/pins.h"
 
 struct OverlayMount
 {
@@ -24,24 +23,31 @@ struct OverlayMount
   int desktops_fd; // RUN/desktops
 };
 
-OverlayMount *
-overlay_mount_open (const char *run_dir, const char *name, GError **error)
+int
+overlay_mount_open_desktops (const char *run_dir, GError **error)
 {
   // RUN lies in a directory of root's, so its own path may lead through links.
   int run_fd = open (run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int desktops_fd = run_fd < 0 ? -1 : openat (run_fd, "desktops", OPEN_DIRECTORY);
+  int fd = run_fd < 0 ? -1 : directory_open (run_fd, "desktops");
 
-  if (desktops_fd < 0)
+  if (fd < 0)
     fail_errno (error, "cannot open %s/desktops", run_dir);
   if (run_fd >= 0)
     close (run_fd);
+  return fd;
+}
+
+OverlayMount *
+overlay_mount_open (const char *run_dir, const char *name, GError **error)
+{
+  int desktops_fd = overlay_mount_open_desktops (run_dir, error);
+
   if (desktops_fd < 0)
     return NULL;
-
   OverlayMount *mount = g_new0 (OverlayMount, 1);
   mount->path = g_build_filename (run_dir, "desktops", name, NULL);
   mount->name = g_strdup (name);
-  mount->pin = g_strconcat (name, ".json", NULL);
+  mount->pin = g_strconcat (name, PIN_SUFFIX, NULL);
   mount->desktops_fd = desktops_fd;
   return mount;
 }
@@ -71,7 +77,7 @@ overlay_mount_has_leftovers (const OverlayMount *mount)
 static int
 open_mounted (const OverlayMount *mount)
 {
-  int fd = openat (mount->desktops_fd, mount->name, OPEN_DIRECTORY);
+  int fd = directory_open (mount->desktops_fd, mount->name);
   struct stat status, parent;
   struct statfs filesystem;
 
@@ -85,30 +91,16 @@ open_mounted (const OverlayMount *mount)
   return -1;
 }
 
-/* Remove the files in the directory FD, which has no others in it, and close FD.  */
-static void
-remove_files (int fd)
-{
-  DIR *directory = fdopendir (fd);
-  const struct dirent *entry;
-
-  if (!directory)
-    {
-      close (fd);
-      return;
-    }
-  while ((entry = readdir (directory)))
-    unlinkat (dirfd (directory), entry->d_name, 0);
-  closedir (directory);
-}
-
 gboolean
 overlay_mount_remove (OverlayMount *mount, GError **error)
 {
   int fd = open_mounted (mount);
 
   if (fd >= 0)
-    remove_files (fd);
+    {
+      directory_empty (fd);
+      close (fd);
+    }
   // umount2 has no *at form, and with UMOUNT_NOFOLLOW it does not take /proc/self/fd.
   if (fchdir (mount->desktops_fd) < 0)
     return fail_errno (error, "cannot enter the directory of %s", mount->path);
@@ -118,7 +110,8 @@ overlay_mount_remove (OverlayMount *mount, GError **error)
     continue;
   if (errno != EINVAL && errno != ENOENT)
     return fail_errno (error, "cannot unmount %s", mount->path);
-  if (unlinkat (mount->desktops_fd, mount->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+  if (unlinkat (mount->desktops_fd, mount->name, AT_REMOVEDIR) < 0 && errno != ENOENT
+      && (errno != ENOTDIR || unlinkat (mount->desktops_fd, mount->name, 0) < 0))
     return fail_errno (error, "cannot remove %s, remove it by hand", mount->path);
   return TRUE;
 }
@@ -129,7 +122,7 @@ mount_tmpfs (const OverlayMount *mount_point, guint64 cap_bytes, GError **error)
 {
   g_autofree char *options =
       g_strdup_printf ("size=%" G_GUINT64_FORMAT ",mode=0711,uid=0,gid=0", cap_bytes);
-  int fd = openat (mount_point->desktops_fd, mount_point->name, OPEN_DIRECTORY);
+  int fd = directory_open (mount_point->desktops_fd, mount_point->name);
   gboolean done = fd >= 0 && fchdir (fd) == 0
                   && mount ("gild", ".", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0;
 

@@ -10,6 +10,9 @@
 
 typedef struct OverlayMount OverlayMount;
 
+/* Open RUN_DIR/desktops.  -1 on error, G_IO_ERROR_NOT_FOUND where it is missing.  */
+int overlay_mount_open_desktops (const char *run_dir, GError **error);
+
 /* The place of the desktop NAME in RUN_DIR; nothing needs to be there yet.  G_IO_ERROR_NOT_FOUND
    where RUN_DIR/desktops is missing.  */
 OverlayMount *overlay_mount_open (const char *run_dir, const char *name, GError **error);
@@ -25,8 +28,8 @@ gboolean overlay_mount_has_leftovers (const OverlayMount *mount);
 gboolean overlay_mount_make (OverlayMount *mount, guint64 cap_bytes, GError **error);
 
 /* Remove what overlay_mount_make made: the files, so that their memory is free whoever still holds
-   the mount; the mount; the directory.  Nothing being there is success.  Changes the working
-   directory.  */
+   the mount; all mounts there are; the directory, or what else has its name.  Nothing being there
+   is success.  Changes the working directory.  */
 gboolean overlay_mount_remove (OverlayMount *mount, GError **error);
 
 /* Remove the desktop's pin, which is gildd's to do where it runs.  None being there is success.  */

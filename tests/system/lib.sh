@@ -111,7 +111,7 @@ start_libvirt ()
 
 start_libvirtd ()
 {
-    libvirtd --timeout 0 >"$tmp/libvirtd.log" 2>&1 &
+    libvirtd --timeout 0 --config "$srcdir/demo/libvirtd.conf" >"$tmp/libvirtd.log" 2>&1 &
     libvirtd_pid=$!
     wait_for 30 virsh version || { diag_file "$tmp/libvirtd.log"; return 1; }
 }

@@ -118,6 +118,7 @@ test_mentions ()
     known=$({ help_options gild; help_options gildd; bash "$BUILD/daemon/gild-services" --help
         for verb in $(verbs); do help_options gild "$verb"; done; echo "$FOREIGN"
         grep -hoE -e '--[a-z-]+\)' "$srcdir/quickstart" "$srcdir/runtests"
+        grep -oE -e '"--[a-z-]+"' "$srcdir/virt-hooks/hook.c"
         sed -nE 's/.*AC_ARG_(ENABLE|WITH)\(\[([a-z-]+)\].*/--\L\1-\2/p' "$srcdir/configure.ac"
         echo "${CONFIGURE_OPTIONS:---prefix --sysconfdir --localstatedir --libdir}"; } |
         grep -oE -e '--[a-z][a-z-]+' | sort -u)

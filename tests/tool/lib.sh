@@ -71,3 +71,18 @@ versions_on_disk ()
 {
     (cd "$state/images" && find . -name '*.json.sig' ! -name 'channels*' | sed 's,^\./\(.*\)/\([0-9]*\)\.json\.sig$,\1@\2,' | sort)
 }
+
+# litter: what neither versions nor the site need: chunks that no index names, files that are neither chunk nor
+# record, directories that somebody has begun to fill, images without a version.
+litter ()
+{
+    local index
+    find "$state/images" -name '*.caibx' | while read -r index; do
+        tail -c +65 "$index" | od -An -v -tx1 -w40 | tr -d ' ' | cut -c 17-80
+        tail -n +3 "${index%.caibx}.json.sig" | jq -r '.index.chunks[]'
+    done | sort -u >"$tmp/needed"
+    comm -13 "$tmp/needed" <(find "$state/store.castr" -name '*.cacnk' -printf '%f\n' | sed 's/\.cacnk$//' | sort)
+    (cd "$state" && find store.castr images -type f ! -name '*.cacnk' ! -name '*.caibx' ! -name '*.json' \
+        ! -name '*.json.sig' ! -name '.lock*' ! -name 'lock*'
+    find . -type d \( -name '.staging-*' -o -name '.site-*' -o -path './images/*' -empty \))
+}

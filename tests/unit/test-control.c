@@ -373,7 +373,7 @@ test_server (void)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GError) error = NULL;
   char data[] = "d";
-  ControlServer *server = control_server_new (path, ROUTES, data, &error);
+  ControlServer *server = control_server_new (path, ROUTES, data, NULL, &error);
 
   g_assert_no_error (error);
   for (gsize i = 0; i < G_N_ELEMENTS (CALLS); i++)

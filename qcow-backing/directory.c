@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Directories by descriptor, in places whose owner the caller does not trust: no link is followed.
+
+#include "directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int
+directory_open (int parent_fd, const char *name)
+{
+  return openat (parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+GPtrArray *
+directory_names (int fd)
+{
+  // Of its own, so that FD's offset stays where it is.
+  int copy = openat (fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *directory = copy < 0 ? NULL : fdopendir (copy);
+  const struct dirent *entry;
+
+  if (!directory)
+    {
+      if (copy >= 0)
+        close (copy);
+      return NULL;
+    }
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  while ((entry = readdir (directory)))
+    if (!g_str_equal (entry->d_name, ".") && !g_str_equal (entry->d_name, ".."))
+      g_ptr_array_add (names, g_strdup (entry->d_name));
+  closedir (directory);
+  return names;
+}
+
+gboolean
+directory_empty (int fd)
+{
+  g_autoptr (GPtrArray) names = directory_names (fd);
+  int failure = names ? 0 : errno;
+
+  for (guint i = 0; names && i < names->len; i++)
+    if (unlinkat (fd, names->pdata[i], 0) < 0 && errno != ENOENT)
+      failure = errno;
+  errno = failure;
+  return failure == 0;
+}
