@@ -131,7 +131,7 @@ spill_xml_restore (const Config *config, const char *name, const char *xml, gsiz
     changed = restore_disk (config, name, disk) || changed;
   if (!changed)
     return NULL;
-  xmlDocDumpMemory (document, &text, &length);
+  xmlDocDumpMemoryEnc (document, &text, &length, "UTF-8");
   char *restored = g_strdup ((const char *)text);
   xmlFree (text);
   return restored;

@@ -12,9 +12,8 @@
 // For inputs of 64 KiB level 4 is as fast as casync's default 3, and smaller.
 #define COMPRESSION_LEVEL 4
 
+/* The frame's header, 3.1.1: the magic number, then the descriptor.  */
 static const guint8 MAGIC[] = { 0x28, 0xb5, 0x2f, 0xfd };
-
-/* Behind it stands the frame header's descriptor (3.1.1.1.1).  */
 #define DESCRIPTOR          sizeof MAGIC
 #define DESCRIPTOR_CHECKSUM 0x04 // the frame ends in a checksum of its content
 
@@ -70,13 +69,20 @@ chunk_frame_encode (const void *data, gsize size, guint8 frame[CHUNK_FRAME_SIZE_
          || fail (error, "compress a chunk: %s", ZSTD_getErrorName (*frame_size));
 }
 
+/* The library also reads skippable frames and those of older formats, which have no checksum where
+   this one has it.  */
+static gboolean
+is_frame (const guint8 *frame, gsize frame_size)
+{
+  return frame_size > DESCRIPTOR && memcmp (frame, MAGIC, sizeof MAGIC) == 0;
+}
+
 gboolean
 chunk_frame_decode (const guint8 *frame, gsize frame_size, guint8 *buffer, gsize *size,
                     GError **error)
 {
-  // A second frame would hide behind the checksum of the first.  The library also takes skippable
-  // frames and those of older formats, which have no checksum where this one has it.
-  if (frame_size < sizeof MAGIC || memcmp (frame, MAGIC, sizeof MAGIC) != 0
+  // A second frame would hide behind the checksum of the first.
+  if (!is_frame (frame, frame_size)
       || ZSTD_findFrameCompressedSize (frame, frame_size) != frame_size)
     return fail (error, "it is not one zstd frame");
   gsize n = ZSTD_decompressDCtx (thread_decoder (), buffer, *size, frame, frame_size);
@@ -87,20 +93,23 @@ chunk_frame_decode (const guint8 *frame, gsize frame_size, guint8 *buffer, gsize
 }
 
 gboolean
-chunk_frame_has_checksum (const guint8 *frame)
-{
-  return frame[DESCRIPTOR] & DESCRIPTOR_CHECKSUM;
-}
-
-gboolean
 chunk_frame_salvage (guint8 *frame, gsize frame_size, guint8 buffer[CHUNK_SIZE], gsize *size)
 {
-  if (frame_size <= DESCRIPTOR)
+  if (!is_frame (frame, frame_size))
     return FALSE;
   frame[DESCRIPTOR] &= (guint8)~DESCRIPTOR_CHECKSUM;
   gsize first_size = ZSTD_findFrameCompressedSize (frame, frame_size);
   if (ZSTD_isError (first_size))
     return FALSE;
-  *size = ZSTD_decompress (buffer, CHUNK_SIZE, frame, first_size);
-  return !ZSTD_isError (*size);
+  gsize n = ZSTD_decompressDCtx (thread_decoder (), buffer, CHUNK_SIZE, frame, first_size);
+  if (ZSTD_isError (n))
+    return FALSE;
+  *size = n;
+  return TRUE;
+}
+
+gboolean
+chunk_frame_has_checksum (const guint8 *frame)
+{
+  return frame[DESCRIPTOR] & DESCRIPTOR_CHECKSUM;
 }

@@ -20,10 +20,11 @@ gboolean chunk_frame_encode (const void *data, gsize size, guint8 frame[CHUNK_FR
 gboolean chunk_frame_decode (const guint8 *frame, gsize frame_size, guint8 *buffer, gsize *size,
                              GError **error);
 
-/* Whether FRAME, which chunk_frame_decode took, has a checksum of its content.  */
-gboolean chunk_frame_has_checksum (const guint8 *frame);
-
-/* Decompress what stands first in the FRAME_SIZE bytes at FRAME, whatever its checksum says and
-   whatever stands after it.  Changes FRAME.  The bytes are the chunk's only if its id says so.  */
+/* Decompress the first frame in the FRAME_SIZE bytes at FRAME, which this changes, into BUFFER,
+   without asking its checksum, nor what stands after it; the chunk's size becomes *SIZE.  Only the
+   chunk's id says whether the bytes are the chunk's.  */
 gboolean chunk_frame_salvage (guint8 *frame, gsize frame_size, guint8 buffer[CHUNK_SIZE],
                               gsize *size);
+
+/* Whether FRAME, which chunk_frame_decode took, has a checksum of its content.  */
+gboolean chunk_frame_has_checksum (const guint8 *frame);

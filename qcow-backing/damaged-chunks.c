@@ -26,7 +26,7 @@ set_aside_file (const ChunkId *id)
   return g_strconcat (DAMAGED_DIRECTORY, strchr (file, '/'), NULL);
 }
 
-/* Whether what can be read of FILE's frame are the bytes of ID.  */
+/* What can be had of FILE; the SHA-256 decides whether these are the bytes of ID.  */
 static gboolean
 salvage_file (ChunkStore *store, const char *file, const ChunkId *id, guint8 buffer[CHUNK_SIZE],
               gsize *size)

@@ -40,6 +40,26 @@ check_frame (const guint8 *frame, gsize frame_size)
   g_assert_false (decode (frame, frame_size - 1, buffer, &size));
 }
 
+/* What can be had of a frame, damaged or not, is within bounds, and of a good one all.  */
+static void
+check_salvage (const guint8 *data, gsize data_size, const guint8 *chunk, gsize chunk_size)
+{
+  guint8 buffer[CHUNK_SIZE + CANARY_SIZE];
+  g_autofree guint8 *frame = g_malloc (MAX (data_size, 1));
+  gsize size = 0;
+
+  if (data_size > 0)
+    memcpy (frame, data, data_size);
+  memset (buffer, CANARY, sizeof buffer);
+  gboolean ok = chunk_frame_salvage (frame, data_size, buffer, &size);
+  g_assert_cmpuint (size, <=, CHUNK_SIZE);
+  for (gsize i = 0; i < CANARY_SIZE; i++)
+    g_assert_cmpuint (buffer[CHUNK_SIZE + i], ==, CANARY);
+  g_assert_true (ok || !chunk);
+  if (chunk)
+    g_assert_cmpmem (buffer, size, chunk, chunk_size);
+}
+
 gboolean
 fuzz_input (const guint8 *data, gsize size)
 {
@@ -48,7 +68,11 @@ fuzz_input (const guint8 *data, gsize size)
   gsize chunk_size = CHUNK_SIZE, frame_size, again_size;
 
   if (!decode (data, size, chunk, &chunk_size))
-    return FALSE;
+    {
+      check_salvage (data, size, NULL, 0);
+      return FALSE;
+    }
+  check_salvage (data, size, chunk, chunk_size);
   check_frame (data, size);
   again_size = chunk_size;
   g_assert_true (decode (data, size, again, &again_size)); // there is just room for it

@@ -34,7 +34,7 @@ normal (const char *xml)
   int size;
 
   g_assert_no_error (error);
-  xmlDocDumpMemory (document, &text, &size);
+  xmlDocDumpMemoryEnc (document, &text, &size, "UTF-8");
   char *copy = g_strdup ((const char *)text);
   xmlFree (text);
   return copy;
