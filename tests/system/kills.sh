@@ -134,4 +134,5 @@ rm "$tmp/golden.raw"
 publish_golden
 test_below_a_guest
 test_starts_and_ends
+diag "$COUNT kills, $GUEST_COUNT of them below a guest; $tap_failed tests failed"
 done_testing
