@@ -193,7 +193,8 @@ template_disk ()
     target=$(sed -n "s/.*target=[\"']\([a-z]*\)[\"'].*/\1/p" <<<"$1")
     cat <<END
     <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap' error_policy='stop' rerror_policy='stop'/>
+      <driver name='qemu' type='qcow2' cache='unsafe' discard='unmap' detect_zeroes='unmap'
+              error_policy='stop' rerror_policy='stop'/>
       <source file='/run/gild/desktops/template/$target.qcow2'/>
       <target dev='$target' bus='virtio'/>
     </disk>
