@@ -101,7 +101,7 @@ damage_reporter_add (DamageReporter *reporter, const ChunkId *id)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&reporter->lock);
 
   if (!reporter->pool)
-    reporter->pool = g_thread_pool_new_full (tell, reporter, g_free, 1, FALSE, NULL);
+    reporter->pool = g_thread_pool_new_full (tell, reporter, g_free, 1, TRUE, NULL);
   if (claim (reporter, id))
     g_thread_pool_push (reporter->pool, g_memdup2 (id, sizeof *id), NULL);
 }

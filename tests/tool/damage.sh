@@ -85,9 +85,10 @@ heals ()
     is "$1: by the same nbdkit" "$(kill -0 "$nbdkit" && echo yes)" yes
 }
 
-logged ()
+# is_logged DESCRIPTION REGEX: gildd says so, once it has looked.
+is_logged ()
 {
-    grep -c -- "$1" "$tmp/gildd.log" || true
+    run_ok "$1" wait_for 20 grep "$2" "$tmp/gildd.log"
 }
 
 # call METHOD PATH [BODY]: the status in $code, the answer in $tmp/answer.
@@ -114,7 +115,7 @@ test_set_aside ()
         is_set_aside "a damaged chunk ($damage)" 1
         gives_error "a chunk that is set aside ($damage)" 1
         like "gild status says so ($damage)" "$(gild status)" '^damaged: +1 chunk set aside; run `gild verify --repair`'
-        like "the log says what to do ($damage)" "$(cat "$tmp/gildd.log")" \
+        is_logged "the log says what to do ($damage)" \
             "^gildd: chunk $(id_of 1) was damaged and is set aside: \`gild verify --repair\` says"
         heals "$damage" 1
         unlike "gild status forgets it ($damage)" "$(gild status)" damaged
@@ -150,7 +151,7 @@ test_rebuilt ()
     run read_to_part 5
     is 'a chunk with bytes after it: an error' "$status" 1
     run_ok 'gildd makes it anew' wait_for 20 reads_right 5
-    like 'and says so' "$(cat "$tmp/gildd.log")" "^gildd: chunk $(id_of 5) was damaged; its bytes were found"
+    is_logged 'and says so' "^gildd: chunk $(id_of 5) was damaged; its bytes were found"
     run_ok 'nothing is set aside' test ! -e "$(aside_of 5)"
     is 'nor left over' "$(find "$state/store.castr" -name '.staging*')" ''
 }
@@ -162,7 +163,7 @@ test_not_believed ()
     file=$(file_of 6) inode=$(stat -c %i:%Z "$(file_of 6)")
     call POST "/chunks/$(id_of 6)/damaged"
     is 'a whole chunk is reported' "$code" 200
-    run_ok 'gildd has looked at it' wait_for 20 grep "chunk $(id_of 6) was reported as damaged, and is whole" "$tmp/gildd.log"
+    is_logged 'gildd has looked at it' "chunk $(id_of 6) was reported as damaged, and is whole"
     is 'and left it alone' "$(stat -c %i:%Z "$file")" "$inode"
     call POST "/chunks/$(printf '0%.0s' {1..64})/damaged"
     is 'a chunk that is not there is reported' "$code" 200
@@ -195,12 +196,12 @@ test_once ()
         run read_to_part 7
         is "read $i while a gc runs" "$status" 1
     done
-    run_ok 'gildd does not wait for a gc' wait_for 20 grep "chunk $(id_of 7) was reported as damaged and stays" "$tmp/gildd.log"
+    is_logged 'gildd does not wait for a gc' "chunk $(id_of 7) was reported as damaged and stays"
     # A report of another chunk comes after all of these.
     flip "$(file_of 8)" 3000
     run read_to_part 8
-    run_ok 'the next chunk is reported' wait_for 20 grep "chunk $(id_of 8) was reported as damaged and stays" "$tmp/gildd.log"
-    is 'the first one was reported once' "$(logged "chunk $(id_of 7) ")" 1
+    is_logged 'the next chunk is reported' "chunk $(id_of 8) was reported as damaged and stays"
+    is 'the first one was reported once' "$(grep -c "chunk $(id_of 7) " "$tmp/gildd.log")" 1
     exec 8<&-
     run gild verify --repair
     is 'repair says what is lost' "$status" 3
