@@ -27,35 +27,6 @@ says_nbdkit_is_lost ()
     gild desktops | grep "^$1: paused, since nbdkit does not answer"
 }
 
-is_in_condition ()
-{
-    [ "$(gild desktops --json | jq -r --arg name "$1" '.desktops[] | select(.name == $name) | .condition')" = "$2" ]
-}
-
-has_set_aside ()
-{
-    [ "$(gild status --json | jq .damaged)" = "$1" ]
-}
-
-# chunk_of FILE: the file of a chunk in the middle of the golden disk's FILE.
-chunk_of ()
-{
-    local block size id
-    block=$(debugfs -R "blocks $1" "$tmp/golden.raw" 2>/dev/null | tr ' ' '\n' | grep . | sed -n 2000p)
-    size=$(debugfs -R stats "$tmp/golden.raw" 2>/dev/null | sed -n 's/^Block size: *//p')
-    id=$(dd if="$tmp/golden.raw" bs=64k skip=$((block * size / 65536)) count=1 status=none | sha256sum | cut -c -64)
-    echo "$state/store.castr/${id:0:4}/$id.cacnk"
-}
-
-# flip FILE OFFSET: one bit of one byte.
-flip ()
-{
-    local byte
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-    # shellcheck disable=SC2059
-    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 kill_nbdkit ()
 {
     kill -KILL "$(pgrep -P "$(cat "$run/nbdkit.pid")")"
@@ -143,23 +114,6 @@ guest_start pc1 'sha256sum </mnt/vda/random; echo @end'
 run_ok 'nbdkit dies while gildd is away' wait_for 30 is_paused pc1
 start_services
 is 'a new gildd lets the desktop go on' "$(checksum_said pc1)" "$random_sum"
-is 'the guest has seen no error' "$(disk_errors pc1)" none
-
-# A chunk goes bad on the disk; nbdkit has it in its memory no more, the guest neither.
-chunk=$(chunk_of random)
-flip "$chunk" 100
-kill_nbdkit
-guest_run pc1 'sync; echo 3 >/proc/sys/vm/drop_caches'
-guest_start pc1 'sha256sum </mnt/vda/random; echo @end'
-run_ok 'a damaged chunk pauses the desktop that reads it' wait_for 30 is_in_condition pc1 image-lost
-[ "$status" = 0 ] || diag_file "$run/gildd.log" "$run/nbdkit.log"
-run_ok 'it is set aside' wait_for 10 has_set_aside 1
-run gild verify --repair
-is 'verify cannot mend it' "$status" 3
-like 'verify says what to do' "$(cat "$tmp/stdout")" 'publish the same file again'
-gild publish demo/desktop "$guest_files/golden.qcow2" >/dev/null 2>&1
-is 'when it is back, the desktop goes on and has read no wrong byte' "$(checksum_said pc1)" "$random_sum"
-run_ok 'nothing is set aside any more' has_set_aside 0
 is 'the guest has seen no error' "$(disk_errors pc1)" none
 
 # All of it in one run, while a guest writes past its cap and reads its image.
