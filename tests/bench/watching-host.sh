@@ -16,11 +16,6 @@ milliseconds ()
     echo $((${EPOCHREALTIME/[.,]/} / 1000))
 }
 
-child_of ()
-{
-    pgrep -P "$(cat "$run/$1.pid")"
-}
-
 publish_golden ()
 {
     mkdir "$tmp/golden"
@@ -39,11 +34,6 @@ new_desktop ()
     define "$1" "$tmp/$1.template"
     virsh -q start "$1" >/dev/null
     guest_up "$1"
-}
-
-is_paused ()
-{
-    [ "$(virsh domstate "$1")" = paused ]
 }
 
 # Half of them have an overlay that is more than half full, so that it is looked at.
@@ -89,7 +79,7 @@ measure_return ()
     for round in 1 2 3; do
         guest_run fast 'sync; echo 3 >/proc/sys/vm/drop_caches' >&2
         kill -STOP "$keeper"
-        kill -KILL "$(child_of nbdkit)"
+        kill_service nbdkit
         rm -f "$run/nbd.sock"
         guest_start fast 'cat /mnt/vda/random >/dev/null; echo @end'
         wait_for 30 is_paused fast

@@ -5,16 +5,6 @@
 needs jq
 host_up
 
-is_paused ()
-{
-    [ "$(virsh domstate "$1")" = paused ]
-}
-
-says_that_image_is_lost ()
-{
-    gild desktops | grep "^$1: paused, since its image cannot be read"
-}
-
 count_damaged ()
 {
     gild status --json | jq .damaged
@@ -34,13 +24,13 @@ guest_up pc1
 # What does not compress is the file that the guest has not read yet.
 damaged=0
 while read -r file; do
-    printf x | dd of="$file" bs=1 seek=3000 conv=notrunc status=none
+    flip "$file" 3000
     damaged=$((damaged + 1))
 done < <(find "$state/store.castr" -name '*.cacnk' -size +63k | sort)
 run_ok 'many chunks are damaged' test "$damaged" -gt 100
 guest_start pc1 'sha256sum </mnt/vda/random; echo @end'
 run_ok 'the desktop pauses' wait_for 60 is_paused pc1
-run_ok 'gild desktops says why' wait_for 20 says_that_image_is_lost pc1
+run_ok 'gild desktops says why' wait_for 20 is_in_condition pc1 image-lost
 run_ok 'gildd has set chunks aside' wait_for 20 is_noticed
 like 'gild status says so' "$(gild status)" '^damaged: +[0-9]+ chunks? set aside; run `gild verify --repair`'
 like 'and the log' "$(cat "$run/gildd.log")" 'was damaged and is set aside: `gild verify --repair` says'
@@ -50,9 +40,9 @@ like 'and what to do' "$(cat "$tmp/stdout")" "^demo/desktop@1 lacks $damaged chu
 is 'all of them are set aside' "$(count_damaged)" "$damaged"
 is 'owned by gild' "$(find "$state/store.castr/.damaged" ! -user gild)" ''
 run_ok 'the same file is published again' gild publish demo/desktop "$guest_files/golden.qcow2"
-is 'the desktop goes on by itself and has read every byte right' "$(guest_lines pc1 @end | grep -o '^[0-9a-f]\{64\}')" \
+is 'the desktop goes on by itself and has read every byte right' "$(checksum_said pc1)" \
     "$(awk '$2 == "random" { print $1 }' "$guest_files/golden.sha256")"
-is 'the guest has seen no error' "$(guest_run pc1 'dmesg | grep -iE "i/o error|ext4-fs error|aborting" || echo none')" none
+is 'the guest has seen no error' "$(disk_errors pc1)" none
 is 'nothing is missing any more' "$(count_damaged)" 0
 run_ok 'all is whole' gild verify
 run_ok 'gc' gild gc

@@ -5,45 +5,6 @@
 needs jq debugfs
 host_up
 
-is_paused ()
-{
-    [ "$(virsh domstate "$1")" = paused ]
-}
-
-# disk_errors NAME: what the guest's kernel says of its disk.
-disk_errors ()
-{
-    guest_run "$1" 'dmesg | grep -iE "i/o error|ext4-fs error|aborting" || echo none'
-}
-
-# checksum_said NAME: that of a command which was started and says @end behind it.
-checksum_said ()
-{
-    guest_lines "$1" @end | grep -o '^[0-9a-f]\{64\}'
-}
-
-says_nbdkit_is_lost ()
-{
-    gild desktops | grep "^$1: paused, since nbdkit does not answer"
-}
-
-kill_nbdkit ()
-{
-    kill -KILL "$(pgrep -P "$(cat "$run/nbdkit.pid")")"
-}
-
-kill_gildd ()
-{
-    kill -KILL "$(pgrep -P "$(cat "$run/gildd.pid")")"
-}
-
-kill_libvirtd ()
-{
-    kill -KILL "$libvirtd_pid"
-    wait "$libvirtd_pid" 2>/dev/null || :
-    start_libvirtd
-}
-
 # reads_on NAME: wait until the guest has read some MiB more.
 reads_on ()
 {
@@ -97,10 +58,10 @@ is 'the guest has seen no error' "$(disk_errors pc1)" none
 guest_run pc1 'sync; echo 3 >/proc/sys/vm/drop_caches'
 keeper=$(cat "$run/nbdkit.pid")
 kill -STOP "$keeper"
-kill_nbdkit
+kill_service nbdkit
 guest_start pc1 'sha256sum </mnt/vda/random; echo @end'
 run_ok 'a lost image pauses the desktop' wait_for 30 is_paused pc1
-run_ok 'gild desktops says why' wait_for 10 says_nbdkit_is_lost pc1
+run_ok 'gild desktops says why' wait_for 10 is_in_condition pc1 nbdkit-lost
 [ "$status" = 0 ] || diag "$(gild desktops 2>&1)"
 kill -CONT "$keeper"
 is 'when it is back, it goes on by itself and has read every byte' "$(checksum_said pc1)" "$random_sum"
@@ -109,7 +70,7 @@ is 'the guest has seen no error' "$(disk_errors pc1)" none
 # gildd is away while nbdkit dies, and comes back later.
 guest_run pc1 'sync; echo 3 >/proc/sys/vm/drop_caches'
 stop_service gildd
-kill_nbdkit
+kill_service nbdkit
 guest_start pc1 'sha256sum </mnt/vda/random; echo @end'
 run_ok 'nbdkit dies while gildd is away' wait_for 30 is_paused pc1
 start_services
@@ -120,16 +81,16 @@ is 'the guest has seen no error' "$(disk_errors pc1)" none
 start pc2
 guest_start pc2 'for i in $(seq 18); do cat /mnt/vda/random; echo 3 >/proc/sys/vm/drop_caches; done >/mnt/vda/big; sync; sha256sum </mnt/vda/big; echo @end'
 for round in 1 2 3; do
-    kill_nbdkit
+    kill_service nbdkit
     reads_on pc2
-    kill_gildd
+    kill_service gildd
     reads_on pc2
     kill_libvirtd
     reads_on pc2
 done
 is 'a guest that writes past its cap survives the kills of nbdkit, gildd and libvirtd' "$(guest_seconds=120 checksum_said pc2)" \
     "$(for i in $(seq 18); do cat "$tmp/random"; done | sha256sum | cut -c -64)"
-is 'it has spilled' "$(gild desktops --json | jq -r '.desktops[] | select(.name == "pc2") | .condition')" spilled
+is 'it has spilled' "$(condition pc2)" spilled
 is 'the guest has seen no error' "$(disk_errors pc2)" none
 virsh -q destroy pc2
 

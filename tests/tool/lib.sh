@@ -51,15 +51,6 @@ publish ()
     gild publish "$@" >"$tmp/publish.log" 2>&1 || { cat "$tmp/publish.log" >&2; exit 1; }
 }
 
-# flip FILE OFFSET: one bit of one byte.
-flip ()
-{
-    local byte
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-    # shellcheck disable=SC2059
-    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # state_files: every file of the site's state, but locks, which hold nothing.
 state_files ()
 {
