@@ -98,15 +98,16 @@ static void
 follow_synced (DiskChanges *changes, guint begun)
 {
   const Logged *sync = changes->log->pdata[begun];
-  DiskObject *object = g_hash_table_lookup (changes->inodes, &sync->op.inode);
+  gboolean is_whole = (sync->op.flags & DISK_WHOLE) != 0;
+  DiskObject *object = disk_tree_find (changes->tree, sync->path);
 
-  if (!object || object != disk_tree_find (changes->tree, sync->path))
-    object = disk_tree_find (changes->tree, sync->path);
+  if (!object && !is_whole)
+    return; // a file that has no name any more
   for (guint i = 0; i < changes->list->len; i++)
     {
       Change *change = &g_array_index (changes->list, Change, i);
       if (change->position < begun
-          && (sync->op.flags & DISK_WHOLE || change->from == object || change->to == object
+          && (is_whole || change->from == object || change->to == object
               || (change_is_of_bytes (change) && change->object == object)))
         change->is_durable = TRUE;
     }
@@ -194,4 +195,14 @@ disk_log_count (GBytes *text)
   g_autoptr (GPtrArray) log = read_log (text);
 
   return log->len;
+}
+
+guint
+disk_log_until_sync (GBytes *text, guint n)
+{
+  g_autoptr (GPtrArray) log = read_log (text);
+
+  while (n < log->len && ((const Logged *)log->pdata[n])->op.kind != DISK_SYNCED)
+    n++;
+  return n;
 }

@@ -41,4 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (DiskChanges, disk_changes_free)
 /* The number of records in the log TEXT.  */
 guint disk_log_count (GBytes *text);
 
+/* The number of its records before the first from N on that says that a sync is done.  */
+guint disk_log_until_sync (GBytes *text, guint n);
+
 gboolean change_is_of_bytes (const Change *change);

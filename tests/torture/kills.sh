@@ -40,7 +40,7 @@ kill_one ()
     [ "$operation" = gc ] || { changed_disk; expect one/disk "$tmp/disk.raw"; }
     after=$((RANDOM % milliseconds[$operation] + 1)) old=$(channel_of one/disk)
     [ $((RANDOM % 6)) != 0 ] || signal=INT
-    front=(timeout --foreground --signal "$signal" "$(printf '0.%03d' "$after")" env --default-signal=INT)
+    front=(timeout --foreground --signal "$signal" "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))" env --default-signal=INT)
     { start "$operation" || status=$?; } >"$tmp/said" 2>&1
     front=() runs=$((runs + 1))
     case $status in

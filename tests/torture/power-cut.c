@@ -2,7 +2,7 @@
 // Makes the directory that may be found after a power cut, from a copy of it from before a program
 // ran, and the log (disk-log.h) of what the program did until then.
 //
-//   power-cut [--seed=N] [--ordered | --all] [--after=OPERATIONS] BEFORE LOG AFTER
+//   power-cut [--seed=N] [--ordered | --all] [--after=OPERATIONS [--to-sync]] BEFORE LOG AFTER
 //   power-cut --count LOG
 //
 // What is taken for granted, and no more:
@@ -13,12 +13,10 @@
 //   name of the directory itself need not be, nor what is in the files.
 // - After syncfs all is there that was when the call began.  What other threads do during any of
 //   these calls is not.
-// - Of all else, each change is there or is not, by the seed: a name made, removed or moved, a
-// mode,
-//   a write.  A name may be there and the file have none of its bytes, and the other way round.
-// - A write that was not synced may also be there in part: its first bytes alone, some sectors of
-// it,
-//   or its size with zeros for bytes.
+// - Of all else, each change is there or is not, by the seed: a name made, removed or moved, or a
+//   write.  A name may be there and the file have none of its bytes, and the other way round.
+// - A write that was not synced may also be there in part: its first bytes, some sectors of it, or
+//   its size with zeros for bytes.
 // - A rename is one change, in both directories, and an inode's names change in their order: no
 //   journal leaves a file with neither name.  A directory that is gone is empty: what was moved out
 //   of it has moved.
@@ -36,11 +34,32 @@
 
 #define SECTOR_SIZE 512
 
+/* Which of the changes that nobody has synced are kept.  One that is lost alone, or kept alone,
+   finds what many that are lost together would hide.  */
+typedef enum
+{
+  KEEP_NONE,
+  KEEP_ALL,
+  KEEP_ONE,
+  LOSE_ONE,
+  KEEP_SOME,
+  N_CHOICES
+} Choice;
+
+typedef struct
+{
+  Choice choice;
+  guint one;          // KEEP_ONE, LOSE_ONE: counted over the changes that it is about
+  guint seen;         // of these
+  double probability; // KEEP_SOME
+} Luck;
+
 typedef struct
 {
   DiskChanges *disk;
   GRand *random;
-  double keep_names, keep_bytes, tear; // probabilities
+  Luck names, bytes;
+  double tear; // the probability that a lost write is there in part
 } PowerCut;
 
 /* The changes of names that are kept, if they are so in order: all before the result.  */
@@ -87,25 +106,59 @@ happens (PowerCut *cut, double probability)
   return g_rand_double (cut->random) < probability;
 }
 
+static Luck
+draw (PowerCut *cut, gboolean of_bytes)
+{
+  static const double PROBABILITIES[] = { 0.1, 0.5, 0.9 };
+  guint n = 0;
+
+  for (guint i = 0; i < cut->disk->list->len; i++)
+    {
+      const Change *change = &g_array_index (cut->disk->list, Change, i);
+      n += !change->is_durable && change_is_of_bytes (change) == of_bytes;
+    }
+  return (Luck){ (Choice)g_rand_int_range (cut->random, 0, N_CHOICES),
+                 (guint)g_rand_int_range (cut->random, 0, MAX ((gint32)n, 1)), 0,
+                 PROBABILITIES[g_rand_int_range (cut->random, 0, G_N_ELEMENTS (PROBABILITIES))] };
+}
+
+static gboolean
+is_lucky (PowerCut *cut, Luck *luck)
+{
+  gboolean is_one = luck->seen++ == luck->one;
+
+  switch (luck->choice)
+    {
+    case KEEP_ALL:
+      return TRUE;
+    case KEEP_ONE:
+      return is_one;
+    case LOSE_ONE:
+      return !is_one;
+    case KEEP_SOME:
+      return happens (cut, luck->probability);
+    default:
+      return FALSE;
+    }
+}
+
 static void
 choose (PowerCut *cut, gboolean is_ordered, gboolean is_all)
 {
-  static const double PROBABILITIES[] = { 0, 0.1, 0.5, 0.9, 1 };
-  gint32 n = G_N_ELEMENTS (PROBABILITIES);
   guint end_of_names = choose_end_of_names (cut);
 
-  cut->keep_names = PROBABILITIES[g_rand_int_range (cut->random, 0, n)];
-  cut->keep_bytes = PROBABILITIES[g_rand_int_range (cut->random, 0, n)];
-  cut->tear = PROBABILITIES[g_rand_int_range (cut->random, 0, n)];
+  cut->names = draw (cut, FALSE);
+  cut->bytes = draw (cut, TRUE);
+  cut->tear = g_rand_double (cut->random);
   for (guint i = 0; i < cut->disk->list->len; i++)
     {
       Change *change = &g_array_index (cut->disk->list, Change, i);
       if (change->is_durable || is_all)
         change->is_kept = TRUE;
       else if (change_is_of_bytes (change))
-        change->is_kept = happens (cut, cut->keep_bytes);
+        change->is_kept = is_lucky (cut, &cut->bytes);
       else
-        change->is_kept = is_ordered ? i < end_of_names : happens (cut, cut->keep_names);
+        change->is_kept = is_ordered ? i < end_of_names : is_lucky (cut, &cut->names);
     }
   keep_what_others_need (cut);
 }
@@ -217,13 +270,15 @@ cut_power (DiskChanges *disk, guint seed, gboolean is_ordered, gboolean is_all)
 int
 main (int argc, char **argv)
 {
-  gboolean is_ordered = FALSE, is_all = FALSE, is_count = FALSE;
+  gboolean is_ordered = FALSE, is_all = FALSE, is_count = FALSE, is_to_sync = FALSE;
   gint seed = 0, after = G_MAXINT;
   const GOptionEntry entries[] = {
     { "after", 0, 0, G_OPTION_ARG_INT, &after, "That many operations are done [all]", "N" },
     { "all", 0, 0, G_OPTION_ARG_NONE, &is_all, "Nothing is lost", NULL },
     { "count", 0, 0, G_OPTION_ARG_NONE, &is_count, "Print the number of operations", NULL },
     { "ordered", 0, 0, G_OPTION_ARG_NONE, &is_ordered, "Names change in order", NULL },
+    { "to-sync", 0, 0, G_OPTION_ARG_NONE, &is_to_sync,
+      "And those that follow until a sync is about to be done", NULL },
     { "seed", 0, 0, G_OPTION_ARG_INT, &seed, "What is lost", "N" },
     G_OPTION_ENTRY_NULL,
   };
@@ -245,6 +300,8 @@ main (int argc, char **argv)
       printf ("%u\n", disk_log_count (log));
       return 0;
     }
+  if (is_to_sync)
+    after = (gint)disk_log_until_sync (log, (guint)after);
   g_autoptr (DiskChanges) disk = disk_changes_new (log, disk_tree_load (argv[1]), (guint)after);
   cut_power (disk, (guint)seed, is_ordered, is_all);
   disk_tree_write (disk->tree, argv[3]);

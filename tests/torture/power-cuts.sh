@@ -70,7 +70,7 @@ record_all ()
     recorded mend
 }
 
-# cut_power OPERATION POSITION END SEED [MODE]: it was done if POSITION is END.
+# cut_power OPERATION POSITION END SEED [OPTION…]: it was done if POSITION is END.
 cut_power ()
 {
     local name=$1 image said which
@@ -92,15 +92,19 @@ goes_on ()
         publish_disk "$1" "$tmp/next.raw" && settles "$1"
 }
 
-# The k-th of n cuts of an operation is at k/n of its time.
+# The k-th of n cuts of an operation is at k/n of its time; every second one a little later, before the end of a sync,
+# when there is most to lose; and each fourth one when all is done.
 cut_all ()
 {
-    local i k mode end name n=$(((count + ${#operations[@]} - 1) / ${#operations[@]}))
+    local i k at mode end name n=$(((count + ${#operations[@]} - 1) / ${#operations[@]}))
     for ((i = 0; i < count; i++)); do
         name=${operations[i % ${#operations[@]}]} k=$((i / ${#operations[@]} + 1)) mode=()
         end=$("$cutter" --count "$tmp/$name/log")
-        [ $(((n - k) % 2)) = 0 ] || mode=(--ordered)
-        cut_power "$name" $((end * k / n)) "$end" $((seed * 1000000 + i)) "${mode[@]}"
+        [ $(((k + k / 4) % 2)) = 1 ] || mode+=(--ordered)
+        [ $((k % 2)) = 0 ] || mode+=(--to-sync)
+        at=$((end * k / n))
+        [ $((k % 4)) != 0 ] || at=$end
+        cut_power "$name" "$at" "$end" $((seed * 1000000 + i)) "${mode[@]}"
     done
 }
 
