@@ -122,7 +122,7 @@ test_mentions ()
         sed -nE 's/.*AC_ARG_(ENABLE|WITH)\(\[([a-z-]+)\].*/--\L\1-\2/p' "$srcdir/configure.ac"
         echo "${CONFIGURE_OPTIONS:---prefix --sysconfdir --localstatedir --libdir}"; } |
         grep -oE -e '--[a-z][a-z-]+' | sort -u)
-    for file in "$DOCS"/*.[0-9] "$srcdir/README" "$srcdir/HACKING"; do
+    for file in "$DOCS"/*.[0-9] "$srcdir/README" "$srcdir/HACKING" "$srcdir/SECURITY"; do
         case $file in
         *.[0-9]) mentioned=$(rendered "$file") ;;
         *) mentioned=$(cat "$file") ;;
@@ -136,8 +136,8 @@ test_mentions ()
 test_hacking ()
 {
     local words modules
-    words=$(grep -oE '\b[a-z]+(_[a-z0-9]+)+\b' "$srcdir/HACKING" | sort -u)
-    is 'HACKING names no function that is not there' "$(comm -23 - <(cd "$srcdir" &&
+    words=$(grep -ohE '\b[a-z]+(_[a-z0-9]+)+\b' "$srcdir/HACKING" "$srcdir/SECURITY" | sort -u)
+    is 'HACKING and SECURITY name no function that is not there' "$(comm -23 - <(cd "$srcdir" &&
         cat cli/*.[ch] daemon/* qcow-backing/*.[ch] virt-hooks/*.[ch] demo/*.sh tests/lib.sh Makefile.am |
         grep -oE '\b[a-z]+(_[a-z0-9]+)+\b' | sort -u) <<<"$words")" ''
     modules=$(cd "$srcdir" && printf '%s\n' daemon/*.c qcow-backing/*.c virt-hooks/*.c | sed -E 's,.*/(.*)\.c,\1,' | sort -u)
