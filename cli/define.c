@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libvirt-connection.h"
+#include "daemon/libvirt-connection.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/site.h"

@@ -6,25 +6,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include "daemon/control-client.h"
-#include "libvirt-connection.h"
+#include "daemon/libvirt-connection.h"
 #include "qcow-backing/json-read.h"
+#include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/size.h"
 #include "virt-hooks/metadata.h"
 
 #define TIMEOUT_SECONDS 5
+#define NOTICE_MAX      4096
 
 /* One desktop's row.  */
 typedef struct
 {
   char *name;
   const char *state;
-  GPtrArray *images; // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
-  guint64 used, cap; // bytes of the overlay; 0, 0 where it has none
+  GPtrArray *images;        // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
+  guint64 used, cap;        // bytes of the overlay; 0, 0 where it has none
+  guint64 spilled;          // bytes that it has written to disk
+  char *condition, *notice; // what gildd has noticed; NULL where there is nothing
 } Desktop;
 
 static void
@@ -33,6 +35,8 @@ desktop_free (gpointer data)
   Desktop *desktop = data;
 
   g_free (desktop->name);
+  g_free (desktop->condition);
+  g_free (desktop->notice);
   g_ptr_array_unref (desktop->images);
   g_free (desktop);
 }
@@ -64,17 +68,29 @@ state_name (virDomainPtr domain)
     }
 }
 
-/* What PINS, gildd's answer, says that DESKTOP booted.  */
+/* The text of MEMBER; NULL where there is none.  */
+static char *
+read_text (JsonObject *object, const char *member)
+{
+  return g_strdup (json_read_string (object, member, NOTICE_MAX, NULL));
+}
+
+/* What PINS, gildd's answer, says of DESKTOP.  */
 static gboolean
-add_booted_images (Desktop *desktop, JsonArray *pins)
+add_pin (Desktop *desktop, JsonArray *pins)
 {
   for (guint i = 0; pins && i < json_array_get_length (pins); i++)
     {
-      g_autoptr (Pin) pin = pin_read (json_array_get_element (pins, i), NULL);
+      JsonNode *node = json_array_get_element (pins, i);
+      g_autoptr (Pin) pin = pin_read (node, NULL);
       if (!pin || !g_str_equal (pin->name, desktop->name))
         continue;
       for (guint j = 0; j < pin->images->len; j++)
         g_ptr_array_add (desktop->images, g_strdup (pin->images->pdata[j]));
+      desktop->condition = read_text (json_node_get_object (node), "condition");
+      desktop->notice = read_text (json_node_get_object (node), "notice");
+      json_read_uint (json_node_get_object (node), "spill_used", 0, G_MAXINT64, &desktop->spilled,
+                      NULL);
       return TRUE;
     }
   return FALSE;
@@ -90,21 +106,6 @@ add_configured_images (Desktop *desktop, const Metadata *metadata)
                        disk->version ? g_strdup_printf ("%s@%u", disk->image, disk->version)
                                      : g_strdup_printf ("%s (%s)", disk->image, disk->channel));
     }
-}
-
-static void
-measure_overlay (Desktop *desktop, const Config *config)
-{
-  g_autofree char *parent_path = config_run_path (config, "desktops", NULL);
-  g_autofree char *path = config_run_path (config, "desktops", desktop->name, NULL);
-  struct stat parent, mount;
-  struct statvfs status;
-
-  if (stat (parent_path, &parent) < 0 || stat (path, &mount) < 0 || statvfs (path, &status) < 0
-      || mount.st_dev == parent.st_dev) // nothing is mounted there
-    return;
-  desktop->cap = (guint64)status.f_blocks * status.f_frsize;
-  desktop->used = desktop->cap - (guint64)status.f_bfree * status.f_frsize;
 }
 
 /* DOMAIN's row, NULL if it is no desktop of gild.  */
@@ -125,10 +126,10 @@ describe (virDomainPtr domain, const Config *config, JsonArray *pins)
   desktop->images = g_ptr_array_new_with_free_func (g_free);
   if (!metadata)
     g_ptr_array_add (desktop->images, g_strdup (error->message));
-  else if (!virDomainIsActive (domain) || !add_booted_images (desktop, pins))
+  else if (!virDomainIsActive (domain) || !add_pin (desktop, pins))
     add_configured_images (desktop, metadata);
   if (virDomainIsActive (domain))
-    measure_overlay (desktop, config);
+    overlay_measure (config, desktop->name, &desktop->used, &desktop->cap);
   return desktop;
 }
 
@@ -166,22 +167,44 @@ list (const Config *config, JsonArray *pins, GError **error)
   return desktops;
 }
 
+static char *
+format_size (guint64 bytes)
+{
+  return bytes ? size_format (bytes) : g_strdup ("-");
+}
+
 static void
 print_text (GPtrArray *desktops)
 {
-  g_autoptr (Table) table = table_new ("NAME", "STATE", "OVERLAY", "CAP", "IMAGES", NULL);
+  g_autoptr (Table) table = table_new ("NAME", "STATE", "OVERLAY", "CAP", "SPILL", "IMAGES", NULL);
 
   for (guint i = 0; i < desktops->len; i++)
     {
       const Desktop *desktop = desktops->pdata[i];
-      g_autofree char *used = desktop->cap ? size_format (desktop->used) : g_strdup ("-");
-      g_autofree char *cap = desktop->cap ? size_format (desktop->cap) : g_strdup ("-");
+      g_autofree char *used = format_size (desktop->cap ? desktop->used : 0);
+      g_autofree char *cap = format_size (desktop->cap);
+      g_autofree char *spilled = format_size (desktop->spilled);
       g_autofree char **names = g_new0 (char *, desktop->images->len + 1);
       memcpy (names, desktop->images->pdata, desktop->images->len * sizeof *names);
       g_autofree char *images = g_strjoinv (", ", names);
-      table_add (table, desktop->name, desktop->state, used, cap, images, NULL);
+      table_add (table, desktop->name, desktop->state, used, cap, spilled, images, NULL);
     }
   table_print (table);
+  for (guint i = 0; i < desktops->len; i++)
+    {
+      const Desktop *desktop = desktops->pdata[i];
+      if (desktop->notice)
+        printf ("%s: %s\n", desktop->name, desktop->notice);
+    }
+}
+
+static void
+add_text (JsonObject *object, const char *member, const char *text)
+{
+  if (text)
+    json_object_set_string_member (object, member, text);
+  else
+    json_object_set_null_member (object, member);
 }
 
 static void
@@ -202,6 +225,9 @@ print_json (GPtrArray *desktops)
       json_object_set_array_member (row, "images", images);
       json_object_set_int_member (row, "overlay_used", (gint64)desktop->used);
       json_object_set_int_member (row, "overlay_cap", (gint64)desktop->cap);
+      json_object_set_int_member (row, "spill_used", (gint64)desktop->spilled);
+      add_text (row, "condition", desktop->condition);
+      add_text (row, "notice", desktop->notice);
       json_array_add_object_element (array, row);
     }
   json_object_set_array_member (object, "desktops", array);
@@ -217,8 +243,9 @@ verb_desktops (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, NULL, "",
-          "List the desktops that libvirt knows: their state, how full the overlay is and its cap, and the\n"
-          "image versions that they booted, or the channels that they would boot from.",
+          "List the desktops that libvirt knows: their state, how full the overlay in RAM is and its cap,\n"
+          "what they have written to disk since that was full, and the image versions that they booted, or\n"
+          "the channels that they would boot from. What needs attention follows, with what to do.",
           0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);

@@ -21,8 +21,9 @@ static const struct
   { "images", verb_images, "list images and their versions" },
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
+  { "spill", verb_spill, "set how much of the disk a running desktop may use" },
   { "status", verb_status, "show what gildd says of this host" },
-  { "verify", verb_verify, "check every byte of every version" },
+  { "verify", verb_verify, "check every byte of every version, and mend" },
 };
 
 static void

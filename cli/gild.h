@@ -72,5 +72,6 @@ ExitStatus verb_gc (int argc, char **argv);
 ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
+ExitStatus verb_spill (int argc, char **argv);
 ExitStatus verb_status (int argc, char **argv);
 ExitStatus verb_verify (int argc, char **argv);

@@ -12,7 +12,9 @@
 static void
 print_text (JsonObject *object)
 {
+  const char *trouble = json_object_get_string_member_with_default (object, "libvirt", NULL);
   const char *site = json_object_get_string_member_with_default (object, "site", NULL);
+  gint64 damaged = json_object_get_int_member_with_default (object, "damaged", 0);
 
   printf ("gildd:     %s\n", json_object_get_string_member_with_default (object, "version", "?"));
   printf ("site:      %s\n", site ? site : "none; run `gild init SITE`");
@@ -21,6 +23,11 @@ print_text (JsonObject *object)
           json_object_get_int_member_with_default (object, "images", 0));
   printf ("desktops:  %" G_GINT64_FORMAT " running\n",
           json_object_get_int_member_with_default (object, "desktops", 0));
+  printf ("libvirt:   %s\n", trouble ? trouble : "connected");
+  if (damaged > 0)
+    printf ("damaged:   %" G_GINT64_FORMAT
+            " %s set aside; run `gild verify --repair` and do what it says\n",
+            damaged, damaged == 1 ? "chunk" : "chunks");
 }
 
 ExitStatus
@@ -32,8 +39,9 @@ verb_status (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, NULL, "",
-          "Show whether gildd runs, for which site, and how many images and desktops it has.", 0, 0,
-          &status))
+          "Show whether gildd runs, for which site, how many images and desktops it has, and how many\n"
+          "chunks were damaged and are set aside.",
+          0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
   g_autoptr (JsonNode) answer =

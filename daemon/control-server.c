@@ -277,7 +277,7 @@ listen_at (const char *path, GError **error)
 
 ControlServer *
 control_server_new (const char *socket_path, const ControlRoute *routes, gpointer data,
-                    GError **error)
+                    GMainContext *context, GError **error)
 {
   g_autoptr (ControlServer) server = g_new0 (ControlServer, 1);
   int fd = listen_at (socket_path, error);
@@ -299,7 +299,7 @@ control_server_new (const char *socket_path, const ControlRoute *routes, gpointe
       return NULL;
     }
   server->source = http_source_new (server->http);
-  g_source_attach (server->source, NULL);
+  g_source_attach (server->source, context);
   return g_steal_pointer (&server);
 }
 

@@ -24,10 +24,10 @@ typedef struct
 } ControlRoute;
 
 /* Listen on SOCKET_PATH, which members of the process's group may use, and answer by ROUTES, whose
-   last has no method and which outlive the server.  A socket that is there is replaced: the caller
-   knows that nobody listens on it.  */
+   last has no method and which outlive the server, in the loop of CONTEXT (NULL: the default one).
+   A socket that is there is replaced: the caller knows that nobody listens on it.  */
 ControlServer *control_server_new (const char *socket_path, const ControlRoute *routes,
-                                   gpointer data, GError **error);
+                                   gpointer data, GMainContext *context, GError **error);
 
 /* Stop, and remove the socket.  */
 void control_server_free (ControlServer *server);

@@ -18,22 +18,15 @@
 
 #include "desktop-request.h"
 #include "nbd-check.h"
+#include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/fail.h"
+#include "qcow-backing/file-write.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
-#include "qcow-backing/record-file.h"
 
 #define STALE_AFTER_SECONDS (10 * 60)
-
-static char *
-pin_path (const Config *config, const char *name)
-{
-  g_autofree char *file = g_strconcat (name, PIN_SUFFIX, NULL);
-
-  return config_run_path (config, "desktops", file, NULL);
-}
 
 /* DISK as the answer has it, its version chosen, loaded and found good.  */
 static JsonObject *
@@ -91,7 +84,6 @@ build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks
   guint64 spill = request->has_spill ? request->spill_bytes : config->spill_bytes;
   JsonObject *pin = json_object_new ();
 
-  json_object_set_string_member (pin, "format", PIN_FORMAT);
   json_object_set_string_member (pin, "name", request->name);
   json_object_set_string_member (pin, "uuid", request->uuid);
   json_object_set_int_member (pin, "overlay", (gint64)overlay);
@@ -99,17 +91,6 @@ build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks
   json_object_set_array_member (pin, "disks", json_array_ref (disks));
   json_object_set_string_member (pin, "since", since);
   return pin;
-}
-
-static gboolean
-write_pin (const Config *config, const char *name, JsonObject *pin, GError **error)
-{
-  g_autofree char *path = pin_path (config, name);
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
-
-  json_node_set_object (node, pin);
-  g_autofree char *text = json_write (node);
-  return file_write_durably (path, text, strlen (text), 0644, error);
 }
 
 /* Resolve and pin; the caller holds the pins' lock.  */
@@ -122,7 +103,7 @@ choose_and_pin (const Config *config, const ImageLibrary *library, const Desktop
   if (!disks)
     return NULL;
   g_autoptr (JsonObject) pin = build_pin (config, request, disks);
-  if (!write_pin (config, request->name, pin, error))
+  if (!pin_write (config, request->name, pin, error))
     return NULL;
   json_object_remove_member (pin, "format"); // the file's, not the answer's
   return g_steal_pointer (&pin);
@@ -155,55 +136,47 @@ desktops_release (const Config *config, const char *name, GError **error)
   return unlink (path) == 0 || errno == ENOENT || fail_errno (error, "remove %s", path);
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
+gboolean
+desktops_set_spill (const Config *config, const char *name, JsonObject *body, GError **error)
 {
-  return strcmp (*(const char *const *)a, *(const char *const *)b);
-}
+  g_autoptr (GError) cause = NULL;
+  guint64 bytes;
 
-GPtrArray *
-desktops_names (const Config *config, GError **error)
-{
-  g_autofree char *path = config_run_path (config, "desktops", NULL);
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GDir) directory = g_dir_open (path, 0, error);
-  const char *file;
-
-  if (!directory)
-    return NULL;
-  while ((file = g_dir_read_name (directory)))
-    if (file[0] != '.' && g_str_has_suffix (file, PIN_SUFFIX))
-      g_ptr_array_add (names, g_strndup (file, strlen (file) - strlen (PIN_SUFFIX)));
-  g_ptr_array_sort (names, compare_names);
-  return g_steal_pointer (&names);
-}
-
-static JsonObject *
-read_pin (const Config *config, const char *name, GError **error)
-{
-  g_autofree char *path = pin_path (config, name);
-  g_autofree char *text = NULL;
-  gsize size;
-
-  if (!g_file_get_contents (path, &text, &size, error))
-    return NULL;
-  g_autoptr (JsonNode) node = json_read_object (text, size, PIN_FORMAT, error);
+  if (!desktop_request_check_name (name, error))
+    return FALSE;
+  if (!body || !json_read_uint (body, "size", 0, DESKTOP_SIZE_MAX, &bytes, &cause))
+    return fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "%s",
+                      cause ? cause->message : "the request has no body");
+  int lock = pins_lock (config, error);
+  if (lock < 0)
+    return FALSE;
+  g_autoptr (JsonNode) node = pin_load (config, name, &cause);
+  gboolean done = FALSE;
   if (node)
-    return json_node_dup_object (node);
-  g_prefix_error (error, "%s: ", path);
-  return NULL;
+    {
+      json_object_set_int_member (json_node_get_object (node), "spill", (gint64)bytes);
+      done = pin_write (config, name, json_node_get_object (node), error);
+    }
+  else if (g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    fail_code (error, G_IO_ERROR_NOT_FOUND,
+               "there is no desktop %s that runs: `gild desktops` lists them", name);
+  else
+    g_propagate_error (error, g_steal_pointer (&cause));
+  close (lock);
+  return done;
 }
 
 JsonArray *
 desktops_list (const Config *config, GError **error)
 {
-  g_autoptr (GPtrArray) names = desktops_names (config, error);
+  g_autoptr (GPtrArray) names = pins_names (config, error);
   g_autoptr (JsonArray) pins = json_array_new ();
 
   for (guint i = 0; names && i < names->len; i++)
     {
       g_autoptr (GError) local_error = NULL;
-      JsonObject *pin = read_pin (config, names->pdata[i], &local_error);
+      g_autoptr (JsonNode) node = pin_load (config, names->pdata[i], &local_error);
+      JsonObject *pin = node ? json_node_dup_object (node) : NULL;
       if (!pin && g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
         continue; // it just ended
       if (!pin)
@@ -231,7 +204,7 @@ is_stale (const Config *config, const char *name)
 gboolean
 desktops_drop_stale (const Config *config, GError **error)
 {
-  g_autoptr (GPtrArray) names = desktops_names (config, error);
+  g_autoptr (GPtrArray) names = pins_names (config, error);
 
   for (guint i = 0; names && i < names->len; i++)
     {

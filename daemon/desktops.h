@@ -11,21 +11,18 @@
 #include "qcow-backing/config.h"
 
 /* Choose what the desktop NAME boots by BODY (see desktop-request.h), make sure that it can boot
-   it, and pin it, in place of the pin that it may have had.  Returns
-
-     { "name", "uuid", "overlay": cap in bytes, "spill": bytes, "since": ISO 8601 in UTC,
-       "disks": [{ "target", "image", "channel" or null, "version", "virtual_size": bytes,
-                   "backing": URI }] }
-
-   On failure nothing has changed.  */
+   it, and pin it, in place of the pin that it may have had.  Returns the pin without
+   its "format" (see pins.h).  On failure nothing has changed.  */
 JsonObject *desktops_prepare (const Config *config, const char *name, JsonObject *body,
                               GError **error);
 
 /* Remove the pin of NAME, if it has one.  */
 gboolean desktops_release (const Config *config, const char *name, GError **error);
 
-/* The names of the desktops that have a pin, sorted.  */
-GPtrArray *desktops_names (const Config *config, GError **error);
+/* Let the desktop NAME use BODY's "size" bytes of the disk when its overlay is full; 0: none.
+   G_IO_ERROR_NOT_FOUND where it has no pin.  */
+gboolean desktops_set_spill (const Config *config, const char *name, JsonObject *body,
+                             GError **error);
 
 /* All pins, as desktops_prepare returned them, sorted by name; for one that cannot be read {
    "name", "error": sentence }.  */

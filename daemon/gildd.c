@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // gildd: says what this host's desktops boot, and keeps what they have booted.
 //
-// It waits in a GLib main loop for requests on the control socket.  Nothing is kept in memory
-// between two of them: the site, the images and the pins are files, so what `gild init` and `gild
-// publish` make is there at once, and a gildd that is killed has lost nothing.
+// Its main thread waits in a GLib main loop for requests on the control socket, a second one
+// follows the running desktops (desktop-watch.h).  Nothing is kept in memory that a new gildd could
+// not find out: the site, the images and the pins are files, so what `gild init` and `gild publish`
+// make is there at once, and a gildd that is killed has lost nothing.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,14 +17,25 @@
 #include <glib-unix.h>
 
 #include "control-server.h"
+#include "damage-check.h"
+#include "desktop-watch.h"
 #include "desktops.h"
 #include "qcow-backing/config.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
+#include "qcow-backing/pins.h"
 #include "qcow-backing/site.h"
 #include "service-notify.h"
 
 #define EXIT_USAGE 2
+
+/* What the requests are answered from.  */
+typedef struct
+{
+  const Config *config;
+  DesktopWatch *watch;
+  DamageCheck *damage_check;
+} Daemon;
 
 static gboolean
 count_images (const Config *config, guint *count, GError **error)
@@ -38,13 +50,16 @@ count_images (const Config *config, guint *count, GError **error)
 static JsonObject *
 get_status (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  const Config *config = data;
+  const Daemon *daemon = data;
+  const Config *config = daemon->config;
+  g_autofree char *trouble = desktop_watch_trouble (daemon->watch);
   g_autoptr (GError) no_site = NULL;
   g_autoptr (Site) site = site_load (config, &no_site);
-  g_autoptr (GPtrArray) desktops = desktops_names (config, error);
-  guint n_images = 0;
+  g_autoptr (GPtrArray) desktops = pins_names (config, error);
+  guint n_images = 0, n_damaged = 0;
 
-  if (!desktops || (site && !count_images (config, &n_images, error)))
+  if (!desktops || (site && !count_images (config, &n_images, error))
+      || !damage_check_count (config, &n_damaged, error))
     return NULL;
   if (!site && !g_error_matches (no_site, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     {
@@ -59,18 +74,29 @@ get_status (gpointer data, const char *name, JsonObject *body, GError **error)
     json_object_set_null_member (status, "site");
   json_object_set_string_member (status, "state", config->state_dir);
   json_object_set_string_member (status, "run", config->run_dir);
+  if (trouble)
+    json_object_set_string_member (status, "libvirt", trouble);
+  else
+    json_object_set_null_member (status, "libvirt");
   json_object_set_int_member (status, "desktops", desktops->len);
   json_object_set_int_member (status, "images", n_images);
+  json_object_set_int_member (status, "damaged", n_damaged);
   return status;
 }
 
 static JsonObject *
 get_desktops (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  JsonArray *pins = desktops_list (data, error);
+  const Daemon *daemon = data;
+  JsonArray *pins = desktops_list (daemon->config, error);
 
   if (!pins)
     return NULL;
+  for (guint i = 0; i < json_array_get_length (pins); i++)
+    {
+      JsonObject *pin = json_array_get_object_element (pins, i);
+      desktop_watch_describe (daemon->watch, json_object_get_string_member (pin, "name"), pin);
+    }
   JsonObject *answer = json_object_new ();
   json_object_set_array_member (answer, "desktops", pins);
   return answer;
@@ -97,7 +123,7 @@ describe_disks (JsonObject *answer)
 static JsonObject *
 post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  JsonObject *answer = desktops_prepare (data, name, body, error);
+  JsonObject *answer = desktops_prepare (((Daemon *)data)->config, name, body, error);
 
   if (answer)
     {
@@ -110,9 +136,31 @@ post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 static JsonObject *
 delete_desktop (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  if (!desktops_release (data, name, error))
+  if (!desktops_release (((Daemon *)data)->config, name, error))
     return NULL;
   g_message ("%s is released", name);
+  return json_object_new ();
+}
+
+static JsonObject *
+post_spill (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  const Daemon *daemon = data;
+
+  if (!desktops_set_spill (daemon->config, name, body, error))
+    return NULL;
+  desktop_watch_poke (daemon->watch, name);
+  return json_object_new ();
+}
+
+static JsonObject *
+post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  ChunkId id;
+
+  if (!damage_check_parse (name, body, &id, error)
+      || !damage_check_add (((Daemon *)data)->damage_check, &id, error))
+    return NULL;
   return json_object_new ();
 }
 
@@ -120,7 +168,9 @@ static const ControlRoute ROUTES[] = {
   { "GET", "/status", get_status },
   { "GET", "/desktops", get_desktops },
   { "POST", "/desktops/*/prepare", post_prepare },
+  { "POST", "/desktops/*/spill", post_spill },
   { "DELETE", "/desktops/*", delete_desktop },
+  { "POST", "/chunks/*/damaged", post_damaged },
   { NULL },
 };
 
@@ -195,12 +245,21 @@ end_loop (gpointer loop)
 }
 
 static void
-serve_until_told (void)
+end_at_signal (GMainLoop *loop, int number)
 {
-  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GSource) source = g_unix_signal_source_new (number);
 
-  g_unix_signal_add (SIGTERM, end_loop, loop);
-  g_unix_signal_add (SIGINT, end_loop, loop);
+  g_source_set_callback (source, end_loop, loop, NULL);
+  g_source_attach (source, g_main_loop_get_context (loop));
+}
+
+static void
+serve_until_told (GMainContext *context)
+{
+  g_autoptr (GMainLoop) loop = g_main_loop_new (context, FALSE);
+
+  end_at_signal (loop, SIGTERM);
+  end_at_signal (loop, SIGINT);
   service_notify ("READY=1");
   g_main_loop_run (loop);
   service_notify ("STOPPING=1");
@@ -215,10 +274,15 @@ run (const char *config_path, GError **error)
       || !desktops_drop_stale (config, error))
     return FALSE;
   g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
-  g_autoptr (ControlServer) server = control_server_new (socket_path, ROUTES, config, error);
+  g_autoptr (GMainContext) context = g_main_context_new (); // libvirt has the default one
+  g_autoptr (DamageCheck) damage_check = damage_check_new (config);
+  g_autoptr (DesktopWatch) watch = desktop_watch_start (config, error);
+  Daemon daemon = { config, watch, damage_check };
+  g_autoptr (ControlServer) server =
+      watch ? control_server_new (socket_path, ROUTES, &daemon, context, error) : NULL;
   if (!server)
     return FALSE;
-  serve_until_told ();
+  serve_until_told (context);
   return TRUE;
 }
 

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "fail.h"
-#include "record-file.h"
+#include "file-write.h"
 
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
 

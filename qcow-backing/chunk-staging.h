@@ -18,6 +18,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChunkStaging, chunk_staging_free)
 gboolean chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                             GError **error);
 
+/* The same also where the store has a file of that name, which is damaged and which commit
+ * replaces.
+ */
+gboolean chunk_staging_replace (ChunkStaging *staging, const ChunkId *id, const void *data,
+                                gsize size, GError **error);
+
 /* Make all of it durable and part of the store.  On failure the store has some of it or none, which
    is litter and no harm.  */
 gboolean chunk_staging_commit (ChunkStaging *staging, GError **error);

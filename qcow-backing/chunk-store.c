@@ -9,18 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
+#include "chunk-frame.h"
 #include "fail.h"
 #include "file-lock.h"
 
 #define PREFIX_SIZE 4 // hexadecimal digits of the id that name its directory
 #define SUFFIX      ".cacnk"
 #define LOCK_FILE   ".lock"
-
-/* The most that a chunk can be compressed: zstd's bound, and room for one byte that must not come.
- */
-#define FRAME_SIZE_MAX ZSTD_COMPRESSBOUND (CHUNK_SIZE)
 
 G_DEFINE_QUARK (gild_chunk_store_error, chunk_store_error)
 
@@ -88,54 +84,23 @@ chunk_store_has (ChunkStore *store, const ChunkId *id)
   return faccessat (store->fd, file, F_OK, 0) == 0;
 }
 
-static void
-free_context (gpointer context)
+gssize
+chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsize room)
 {
-  ZSTD_freeDCtx (context);
-}
-
-/* One decompression context a thread, made when first needed.  */
-static ZSTD_DCtx *
-thread_context (void)
-{
-  static GPrivate CONTEXT = G_PRIVATE_INIT (free_context);
-  ZSTD_DCtx *context = g_private_get (&CONTEXT);
-
-  if (!context)
-    {
-      context = ZSTD_createDCtx ();
-      g_private_set (&CONTEXT, context);
-    }
-  return context;
-}
-
-/* Read the whole of FILE into FRAME; its size, -1 with errno set.  A longer file gives more than
-   FRAME_SIZE_MAX.  */
-static gssize
-read_frame (ChunkStore *store, const char *file, guint8 frame[FRAME_SIZE_MAX + 1])
-{
-  int fd = openat (store->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  int fd = openat (store->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   gsize size = 0;
   gssize n = 0;
 
   if (fd < 0)
     return -1;
   // Two reads for each chunk, the second finding the end, cost less than fstat and one read.
-  while (size <= FRAME_SIZE_MAX
-         && ((n = read (fd, frame + size, FRAME_SIZE_MAX + 1 - size)) > 0
-             || (n < 0 && errno == EINTR)))
+  while (size < room
+         && ((n = read (fd, frame + size, room - size)) > 0 || (n < 0 && errno == EINTR)))
     size += n > 0 ? (gsize)n : 0;
   int saved = errno;
   close (fd);
   errno = saved;
   return n < 0 ? -1 : (gssize)size;
-}
-
-/* Whether a zstd frame ends in a checksum of its content (RFC 8878, 3.1.1.1.1).  */
-static gboolean
-frame_has_checksum (const guint8 *frame, gsize size)
-{
-  return size > 4 && (frame[4] & 0x04);
 }
 
 static gboolean
@@ -149,10 +114,18 @@ fail_damaged (ChunkStore *store, const char *file, const char *why, GError **err
 static gboolean
 fail_unreadable (ChunkStore *store, const char *file, GError **error)
 {
-  if (errno != ENOENT)
+  int saved = errno;
+
+  if (saved == ELOOP || saved == EISDIR || saved == ENXIO)
+    return fail_damaged (store, file, "it is no file", error);
+  if (saved == ENOENT)
+    g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING, "chunk %s/%s is missing",
+                 store->path, file);
+  else if (saved == EIO || saved == EBADMSG || saved == EUCLEAN) // the last two: file systems' own
+    g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_UNREADABLE,
+                 "chunk %s/%s cannot be read (%s)", store->path, file, g_strerror (saved));
+  else
     return fail_errno (error, "chunk %s/%s", store->path, file);
-  g_set_error (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING, "chunk %s/%s is missing",
-               store->path, file);
   return FALSE;
 }
 
@@ -161,23 +134,19 @@ static gboolean
 read_chunk (ChunkStore *store, const ChunkId *id, const char *file, ChunkReadCheck check,
             guint8 *buffer, gsize *size, GError **error)
 {
-  guint8 frame[FRAME_SIZE_MAX + 1];
-  gssize frame_size = read_frame (store, file, frame);
+  guint8 frame[CHUNK_FRAME_SIZE_MAX + 1];
+  gssize frame_size = chunk_store_read_frame (store, file, frame, sizeof frame);
+  g_autoptr (GError) cause = NULL;
 
   if (frame_size < 0)
     return fail_unreadable (store, file, error);
-  if (frame_size > (gssize)FRAME_SIZE_MAX)
+  if (frame_size > (gssize)CHUNK_FRAME_SIZE_MAX)
     return fail_damaged (store, file, "it is too long", error);
-  // A second frame would hide behind the checksum of the first.
-  if (ZSTD_findFrameCompressedSize (frame, (gsize)frame_size) != (gsize)frame_size)
-    return fail_damaged (store, file, "it is not one zstd frame", error);
-  gsize n = ZSTD_decompressDCtx (thread_context (), buffer, *size, frame, (gsize)frame_size);
-  if (ZSTD_isError (n))
-    return fail_damaged (store, file, ZSTD_getErrorName (n), error);
-  *size = n;
-  if (check == CHUNK_READ_TRUST_CHECKSUM && frame_has_checksum (frame, (gsize)frame_size))
+  if (!chunk_frame_decode (frame, (gsize)frame_size, buffer, size, &cause))
+    return fail_damaged (store, file, cause->message, error);
+  if (check == CHUNK_READ_TRUST_CHECKSUM && chunk_frame_has_checksum (frame))
     return TRUE;
-  ChunkId actual = chunk_id_of (buffer, n);
+  ChunkId actual = chunk_id_of (buffer, *size);
   if (!chunk_id_equal (&actual, id))
     return fail_damaged (store, file, "its SHA-256 is not its name", error);
   return TRUE;
@@ -209,23 +178,25 @@ chunk_store_check (ChunkStore *store, const ChunkId *id, GError **error)
 int
 chunk_store_lock (ChunkStore *store, ChunkStoreLock mode, GError **error)
 {
-  int operation = mode == CHUNK_STORE_LOCK_COLLECT ? LOCK_EX : LOCK_SH;
-  int fd =
-      file_lock (store->fd, LOCK_FILE, operation, "another gild to be done with the store", error);
+  static const int OPERATIONS[] = {
+    [CHUNK_STORE_LOCK_ADD] = LOCK_SH,
+    [CHUNK_STORE_LOCK_TRY_ADD] = LOCK_SH | LOCK_NB,
+    [CHUNK_STORE_LOCK_COLLECT] = LOCK_EX,
+  };
+  int fd = file_lock (store->fd, LOCK_FILE, OPERATIONS[mode],
+                      "another gild to be done with the store", error);
 
   if (fd < 0)
     g_prefix_error (error, "%s: ", store->path);
   return fd;
 }
 
-/* The id in a chunk's file name, which stands in directory PREFIX.  */
-static gboolean
-parse_chunk_file (const char *prefix, const char *name, ChunkId *id)
+gboolean
+chunk_store_parse_name (const char *name, ChunkId *id)
 {
   char hex[CHUNK_HEX_SIZE];
 
-  if (strlen (name) != 2 * CHUNK_ID_SIZE + strlen (SUFFIX) || !g_str_has_suffix (name, SUFFIX)
-      || strncmp (name, prefix, PREFIX_SIZE) != 0)
+  if (strlen (name) != 2 * CHUNK_ID_SIZE + strlen (SUFFIX) || !g_str_has_suffix (name, SUFFIX))
     return FALSE;
   memcpy (hex, name, 2 * CHUNK_ID_SIZE);
   hex[2 * CHUNK_ID_SIZE] = '\0';
@@ -255,7 +226,7 @@ foreach_in_prefix (ChunkStore *store, const char *prefix, ChunkStoreFunc func, g
   if (!directory)
     return errno == ENOENT || fail_errno (error, "%s/%s", store->path, prefix);
   while (ok && (errno = 0, entry = readdir (directory)))
-    if (parse_chunk_file (prefix, entry->d_name, &id))
+    if (g_str_has_prefix (entry->d_name, prefix) && chunk_store_parse_name (entry->d_name, &id))
       ok = func (&id, data, error);
   if (ok && errno)
     ok = fail_errno (error, "%s/%s", store->path, prefix);

@@ -14,8 +14,9 @@ typedef struct ChunkStore ChunkStore;
 
 typedef enum
 {
-  CHUNK_STORE_ERROR_MISSING, // the chunk is not in the store
-  CHUNK_STORE_ERROR_DAMAGED, // it is there, and is not what its name says
+  CHUNK_STORE_ERROR_MISSING,    // the chunk is not in the store
+  CHUNK_STORE_ERROR_DAMAGED,    // it is there, and is not what its name says
+  CHUNK_STORE_ERROR_UNREADABLE, // the disk does not give its bytes, perhaps only now
 } ChunkStoreError;
 #define CHUNK_STORE_ERROR (chunk_store_error_quark ())
 GQuark chunk_store_error_quark (void);
@@ -35,6 +36,10 @@ void chunk_store_file (const ChunkId *id, char file[CHUNK_FILE_SIZE]);
 
 gboolean chunk_store_has (ChunkStore *store, const ChunkId *id);
 
+/* The first ROOM bytes of FILE, a path in the store's directory, into FRAME as they are; their
+   number, or -1 with errno set.  Waits for nobody, whatever FILE is.  */
+gssize chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsize room);
+
 typedef enum
 {
   CHUNK_READ_TRUST_CHECKSUM, // the frame's own checksum is enough where it has one
@@ -50,14 +55,18 @@ gboolean chunk_store_read (ChunkStore *store, const ChunkId *id, ChunkReadCheck 
 gboolean chunk_store_check (ChunkStore *store, const ChunkId *id, GError **error);
 
 /* Hold the store for adding to it, or for reading it as it is (shared, any number at a time), or
-   for collecting (exclusive); waits. The lock goes when the returned descriptor is closed.  -1 on
-   error.  */
+   for collecting and repairing (exclusive); waits, but for TRY_ADD, which fails with
+   G_IO_ERROR_WOULD_BLOCK.  The lock goes when the returned descriptor is closed.  -1 on error.  */
 typedef enum
 {
   CHUNK_STORE_LOCK_ADD,
+  CHUNK_STORE_LOCK_TRY_ADD,
   CHUNK_STORE_LOCK_COLLECT,
 } ChunkStoreLock;
 int chunk_store_lock (ChunkStore *store, ChunkStoreLock mode, GError **error);
+
+/* The id in a chunk's file name, "dca99f3c….cacnk".  */
+gboolean chunk_store_parse_name (const char *name, ChunkId *id);
 
 /* Call FUNC for each chunk in the store, in no order, until it returns FALSE.  */
 typedef gboolean (*ChunkStoreFunc) (const ChunkId *id, gpointer data, GError **error);

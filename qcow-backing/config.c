@@ -119,60 +119,63 @@ find_key (const char *group, const char *name)
 }
 
 static gboolean
-read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
+read_key (Config *config, GKeyFile *file, const char *group, const char *name, GError **error)
 {
-  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
+  gssize key = find_key (group, name);
 
-  for (gsize i = 0; names && names[i]; i++)
-    {
-      gssize key = find_key (group, names[i]);
-      if (key < 0)
-        return fail (error, "%s: [%s] %s: unknown key; gild.conf(5) lists what there is", path,
-                     group, names[i]);
-      g_autofree char *text = g_key_file_get_string (file, group, names[i], error);
-      if (!text || !set_value (config, (gsize)key, text, error))
-        {
-          g_prefix_error (error, "%s: [%s] %s: ", path, group, names[i]);
-          return FALSE;
-        }
-    }
-  return names != NULL;
+  if (key < 0)
+    return fail (error, "unknown key; gild.conf(5) lists what there is");
+  // The value as it stands: no key needs escapes, and gild-services reads none either.
+  g_autofree char *text = g_key_file_get_value (file, group, name, error);
+  if (text && !g_utf8_validate (text, -1, NULL))
+    return fail (error, "the value is not UTF-8");
+  return text && set_value (config, (gsize)key, text, error);
 }
 
 static gboolean
-read_file (Config *config, GKeyFile *file, const char *path, GError **error)
+read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
 {
+  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
+  g_autoptr (GError) cause = NULL;
+
+  for (gsize i = 0; names && names[i]; i++)
+    if (!read_key (config, file, group, names[i], &cause))
+      return fail (error, "%s: [%s] %s: %s", path, group, names[i], cause->message);
+  return names != NULL;
+}
+
+Config *
+config_from_key_file (GKeyFile *file, const char *path, GError **error)
+{
+  g_autoptr (Config) config = g_new0 (Config, 1);
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
+  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
+    if (!set_value (config, i, KEYS[i].default_value, error))
+      return NULL;
   for (gsize i = 0; groups[i]; i++)
     if (!read_group (config, file, path, groups[i], error))
-      return FALSE;
-  return TRUE;
+      return NULL;
+  return g_steal_pointer (&config);
 }
 
 Config *
 config_load (const char *path, GError **error)
 {
-  g_autoptr (Config) config = g_new0 (Config, 1);
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GError) cause = NULL;
   const char *chosen = path ? path : g_getenv ("GILD_CONFIG");
+  gboolean must_exist = chosen != NULL;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
-    if (!set_value (config, i, KEYS[i].default_value, error))
-      return NULL;
-  if (g_key_file_load_from_file (file, chosen ? chosen : INSTALLED_CONFIG, G_KEY_FILE_NONE,
-                                 &local_error))
+  if (!chosen)
+    chosen = INSTALLED_CONFIG;
+  if (!g_key_file_load_from_file (file, chosen, G_KEY_FILE_KEEP_TRANSLATIONS, &cause)
+      && (must_exist || !g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT)))
     {
-      if (!read_file (config, file, chosen ? chosen : INSTALLED_CONFIG, error))
-        return NULL;
-    }
-  else if (chosen || !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    {
-      fail (error, "%s: %s", chosen ? chosen : INSTALLED_CONFIG, local_error->message);
+      fail (error, "%s: %s", chosen, cause->message);
       return NULL;
     }
-  return g_steal_pointer (&config);
+  return config_from_key_file (file, chosen, error);
 }
 
 void

@@ -21,6 +21,9 @@ typedef struct
 /* Read the configuration from PATH, or with NULL from $GILD_CONFIG, or else from the installed
    place, which alone need not exist.  */
 Config *config_load (const char *path, GError **error);
+
+/* The configuration that FILE makes of the defaults.  An error names it PATH.  */
+Config *config_from_key_file (GKeyFile *file, const char *path, GError **error);
 void config_free (Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
 

@@ -5,14 +5,39 @@
 
 #include <errno.h>
 
+/* TEXT, which may be cut in the middle of a character, as one line that does nothing to a
+   terminal.  */
+static char *
+make_printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  for (const char *at = valid; *at; at = g_utf8_next_char (at))
+    g_string_append_unichar (line,
+                             g_unichar_isprint (g_utf8_get_char (at)) ? g_utf8_get_char (at) : ' ');
+  return g_string_free (g_steal_pointer (&line), FALSE);
+}
+
+static void set_error (GError **error, GQuark domain, int code, const char *format, va_list args)
+    G_GNUC_PRINTF (4, 0);
+
+static void
+set_error (GError **error, GQuark domain, int code, const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf (format, args);
+  g_autofree char *sentence = make_printable (text);
+
+  g_set_error_literal (error, domain, code, sentence);
+}
+
 gboolean
 fail (GError **error, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
-  g_autofree char *sentence = g_strdup_vprintf (format, args);
+  set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, format, args);
   va_end (args);
-  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, sentence);
   return FALSE;
 }
 
@@ -21,9 +46,18 @@ fail_code (GError **error, GIOErrorEnum code, const char *format, ...)
 {
   va_list args;
   va_start (args, format);
-  g_autofree char *sentence = g_strdup_vprintf (format, args);
+  set_error (error, G_IO_ERROR, (int)code, format, args);
   va_end (args);
-  g_set_error_literal (error, G_IO_ERROR, (gint)code, sentence);
+  return FALSE;
+}
+
+gboolean
+fail_as (GError **error, GQuark domain, int code, const char *format, ...)
+{
+  va_list args;
+  va_start (args, format);
+  set_error (error, domain, code, format, args);
+  va_end (args);
   return FALSE;
 }
 
@@ -35,7 +69,5 @@ fail_errno (GError **error, const char *format, ...)
   va_start (args, format);
   g_autofree char *sentence = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (error, G_IO_ERROR, (gint)g_io_error_from_errno (saved), "%s: %s", sentence,
-               g_strerror (saved));
-  return FALSE;
+  return fail_code (error, g_io_error_from_errno (saved), "%s: %s", sentence, g_strerror (saved));
 }

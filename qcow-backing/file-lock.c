@@ -19,9 +19,10 @@ file_lock (int directory_fd, const char *path, int operation, const char *waitin
   if (fd >= 0)
     {
       status = flock (fd, operation | LOCK_NB);
-      if (status < 0 && errno == EWOULDBLOCK && waiting_for)
+      gboolean is_to_wait = (operation & LOCK_NB) == 0;
+      if (status < 0 && errno == EWOULDBLOCK && is_to_wait && waiting_for)
         g_message ("waiting for %s", waiting_for);
-      while (status < 0 && (errno == EWOULDBLOCK || errno == EINTR))
+      while (status < 0 && (errno == EINTR || (errno == EWOULDBLOCK && is_to_wait)))
         status = flock (fd, operation);
     }
   if (status < 0)

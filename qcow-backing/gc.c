@@ -3,24 +3,22 @@
 //
 // The store's lock keeps publishers out for all of it.  Versions are chosen, and the indexes of
 // those that stay are read, before the pins' lock is taken: starting a desktop waits only while
-// records are unlinked. A version goes record first: what has no record does not exist.
+// records are unlinked.  A version goes signed record first, and durably so before anything else
+// goes: what has no record does not exist, and its other files are litter.
 
 #include "gc.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "chunk-staging.h"
+#include "damaged-chunks.h"
 #include "fail.h"
-#include "image-name.h"
+#include "file-write.h"
+#include "litter.h"
 #include "pins.h"
-#include "record-file.h"
-
-/* A version's files, in the order in which they go.  */
-static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx" };
 
 /* A version that is to go.  Its index is locked, so that nobody opens it any more.  */
 typedef struct
@@ -148,16 +146,12 @@ choose_all (Gc *gc, const Config *config, GError **error)
 }
 
 static gboolean
-remove_version (Gc *gc, const Doomed *doomed, GError **error)
+remove_record (Gc *gc, const Doomed *doomed, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (SUFFIXES); i++)
-    {
-      g_autofree char *path =
-          image_library_version_path (gc->library, doomed->image, doomed->version, SUFFIXES[i]);
-      if (unlink (path) < 0 && errno != ENOENT)
-        return fail_errno (error, "remove %s", path);
-    }
-  return TRUE;
+  g_autofree char *path =
+      image_library_version_path (gc->library, doomed->image, doomed->version, ".json.sig");
+
+  return unlink (path) == 0 || fail_errno (error, "remove %s", path);
 }
 
 /* Remove the doomed, but those that were pinned since they were chosen: PINS is newer than
@@ -176,7 +170,7 @@ remove_unpinned (Gc *gc, GHashTable *pins, GError **error)
             return FALSE;
           continue;
         }
-      if (!gc->options->dry_run && !remove_version (gc, doomed, error))
+      if (!gc->options->dry_run && !remove_record (gc, doomed, error))
         return FALSE;
       g_ptr_array_add (gc->result->versions, g_strdup (doomed->name));
     }
@@ -197,78 +191,6 @@ remove_versions (Gc *gc, const Config *config, GError **error)
   if (lock >= 0)
     close (lock);
   return ok;
-}
-
-/* Whether NAME, in an image's directory, is what a crashed publish left there: a temporary file of
-   file_write_durably, or a file of a version without its signed record.  */
-static gboolean
-is_litter (const char *directory, const char *name)
-{
-  for (gsize i = 0; i < G_N_ELEMENTS (SUFFIXES); i++)
-    {
-      const char *suffix = strstr (name, SUFFIXES[i]);
-      const char *rest = suffix ? suffix + strlen (SUFFIXES[i]) : NULL;
-      if (!rest || (*rest && !(strlen (rest) == 7 && rest[0] == '.')))
-        continue;
-      g_autofree char *number = g_strndup (name, (gsize)(suffix - name));
-      g_autofree char *record = g_strdup_printf ("%s/%s.json.sig", directory, number);
-      guint version;
-      if (*rest)
-        return !g_str_equal (rest, ".sig");
-      return version_parse (number, &version, NULL) && !g_file_test (record, G_FILE_TEST_EXISTS);
-    }
-  return FALSE;
-}
-
-static void
-remove_litter (const ImageLibrary *library, const char *image)
-{
-  g_autofree char *path = image_library_path (library, image, NULL);
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    if (is_litter (path, name))
-      {
-        g_autofree char *file = g_build_filename (path, name, NULL);
-        if (unlink (file) < 0)
-          g_message ("remove %s: %s", file, g_strerror (errno));
-      }
-}
-
-/* Write the texts beside IMAGE's signed records anew where a crash left them behind.  */
-static void
-mend_records (const ImageLibrary *library, const char *image)
-{
-  const PublicKey *key = image_library_public_key (library);
-  g_autofree char *channels = image_library_path (library, image, "channels.json");
-  g_autoptr (GArray) versions = image_library_versions (library, image, NULL);
-
-  for (guint i = 0; versions && i < versions->len; i++)
-    {
-      g_autofree char *path =
-          image_library_version_path (library, image, g_array_index (versions, guint, i), ".json");
-      record_file_mend (path, key, NULL); // verify says what is wrong with the signed ones
-    }
-  record_file_mend (channels, key, NULL);
-}
-
-/* Remove the directory of IMAGE if no version was ever made in it, and the department's if it was
- * the last.  */
-static void
-remove_if_empty (const ImageLibrary *library, const char *image)
-{
-  g_autofree char *path = image_library_path (library, image, NULL);
-  g_autofree char *lock = image_library_path (library, image, IMAGE_LOCK);
-  g_autofree char *channels = image_library_path (library, image, "channels.json.sig");
-  g_autofree char *department = g_path_get_dirname (path);
-  g_autoptr (GArray) versions = image_library_versions (library, image, NULL);
-
-  if (!versions || versions->len > 0 || g_file_test (channels, G_FILE_TEST_EXISTS))
-    return;
-  unlink (lock);
-  if (rmdir (path) == 0)
-    rmdir (department);
 }
 
 static gboolean
@@ -300,22 +222,36 @@ sweep_chunks (Gc *gc, GError **error)
   return TRUE;
 }
 
+/* Forget chunk ID, which is set aside, where a good one is in its place or nobody needs it.  */
+static gboolean
+sweep_damaged_chunk (const ChunkId *id, gpointer data, GError **error)
+{
+  Gc *gc = data;
+  ChunkStore *store = image_library_store (gc->library);
+  g_autoptr (GError) local_error = NULL;
+
+  if ((chunk_store_has (store, id) || !g_hash_table_contains (gc->needed, id))
+      && !damaged_chunk_forget (store, id, &local_error))
+    g_message ("%s", local_error->message);
+  return TRUE;
+}
+
+static gboolean
+sweep_damaged (Gc *gc, GError **error)
+{
+  return gc->options->dry_run
+         || damaged_chunks_foreach (image_library_store (gc->library), sweep_damaged_chunk, gc,
+                                    error);
+}
+
+/* Not before it is sure that no power cut brings a record back, also one that a gc which crashed
+   has removed.  */
 static gboolean
 sweep_litter (Gc *gc, GError **error)
 {
-  g_autoptr (GPtrArray) images = NULL;
-  guint staged;
+  g_autofree char *images = image_library_path (gc->library, "", NULL);
 
-  if (gc->options->dry_run)
-    return TRUE;
-  images = image_library_images (gc->library, error);
-  for (guint i = 0; images && i < images->len; i++)
-    {
-      remove_litter (gc->library, images->pdata[i]);
-      mend_records (gc->library, images->pdata[i]);
-      remove_if_empty (gc->library, images->pdata[i]);
-    }
-  return images && chunk_staging_sweep (image_library_store (gc->library), &staged, error);
+  return file_system_sync (images, error) && litter_sweep (gc->library, error);
 }
 
 gboolean
@@ -332,7 +268,8 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_ptr_array_new_with_free_func (g_free);
   gboolean ok = choose_all (&gc, config, error) && remove_versions (&gc, config, error)
-                && sweep_litter (&gc, error) && sweep_chunks (&gc, error);
+                && (options->dry_run || sweep_litter (&gc, error)) && sweep_chunks (&gc, error)
+                && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
   g_hash_table_unref (gc.needed);
   g_ptr_array_unref (gc.doomed);

@@ -18,10 +18,10 @@ typedef struct
 } GcResult;
 
 /* Remove from LIBRARY every version that no channel names, no desktop runs (pins), nobody reads (a
-   lock on its index), and that is not among the newest; then the chunks that no version needs, and
-   what crashed publishes left.  Where a version that stays cannot be read, nothing at all is
-   removed, since its chunks are not known.  Setting *CANCELLED (may be NULL) stops it between two
-   files.  The caller clears RESULT.  */
+   lock on its index), and that is not among the newest; then the chunks that no version needs, what
+   crashed publishes left, and damaged chunks that were set aside and came back since.  Where a
+   version that stays cannot be read, nothing at all is removed, since its chunks are not known.
+   Setting *CANCELLED (may be NULL) stops it between two files.  The caller clears RESULT.  */
 gboolean gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
                  const gint *cancelled, GcResult *result, GError **error);
 void gc_result_clear (GcResult *result);

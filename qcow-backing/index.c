@@ -65,11 +65,10 @@ struct Index
 static gboolean
 check_header (const Index *index, GError **error)
 {
+  if (index->size < sizeof (Header) + sizeof (Table) + sizeof (Entry) + sizeof (Tail))
+    return fail (error, "too short for an index");
   const Header *header = (const Header *)index->data;
   const Table *table = (const Table *)(header + 1);
-
-  if (index->size < sizeof *header + sizeof *table + sizeof (Entry) + sizeof (Tail))
-    return fail (error, "too short for an index");
   if (GUINT64_FROM_LE (header->size) != sizeof *header
       || GUINT64_FROM_LE (header->type) != CA_FORMAT_INDEX
       || GUINT64_FROM_LE (table->size) != G_MAXUINT64
@@ -133,13 +132,28 @@ new_index (void)
   return index;
 }
 
+/* Whether the disk gives all SIZE bytes of FD: of a mapping that it does not give a process dies.
+ */
+static gboolean
+can_be_read (int fd, guint64 size)
+{
+  guint8 buffer[CHUNK_SIZE];
+  gssize n = 1;
+
+  for (guint64 done = 0; done < size && n > 0; done += (guint64)n)
+    n = pread (fd, buffer, sizeof buffer, (off_t)done);
+  if (n == 0)
+    errno = EIO; // it became shorter
+  return n > 0;
+}
+
 /* Open and lock PATH, map it, and see that gc did not take it between the two.  */
 static gboolean
 map_file (Index *index, const char *path, GError **error)
 {
   struct stat status;
 
-  index->fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  index->fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (index->fd < 0)
     return fail_errno (error, "index %s", path);
   // Only gc locks one against readers: waiting for it would be waiting for the file to go.
@@ -152,6 +166,8 @@ map_file (Index *index, const char *path, GError **error)
     return fail_code (error, G_IO_ERROR_NOT_FOUND, "index %s: gc is removing it", path);
   if (!S_ISREG (status.st_mode) || status.st_size == 0)
     return fail (error, "index %s: it is empty or no file", path);
+  if (!can_be_read (index->fd, (guint64)status.st_size))
+    return fail_errno (error, "index %s", path);
   gpointer data = mmap (NULL, (gsize)status.st_size, PROT_READ, MAP_SHARED, index->fd, 0);
   if (data == MAP_FAILED)
     return fail_errno (error, "index %s", path);

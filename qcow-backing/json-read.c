@@ -6,54 +6,24 @@
 #include <string.h>
 
 #include "fail.h"
+#include "json-grammar.h"
 
 #define NESTING_MAX 16
-
-/* Whether brackets in TEXT nest at most NESTING_MAX deep, since the parser recurses, and nothing
-   hides any from this count.  */
-static gboolean
-is_shallow (const char *text, gsize size)
-{
-  gsize depth = 0;
-  gboolean in_string = FALSE;
-
-  for (gsize i = 0; i < size; i++)
-    {
-      char c = text[i];
-      if (in_string && c == '\\')
-        i++;
-      else if (c == '"')
-        in_string = !in_string;
-      else if (!in_string && c && strchr ("/'#", c))
-        return FALSE; // the parser takes comments and other quotes for JSON
-      else if (!in_string && (c == '{' || c == '['))
-        depth++;
-      else if (!in_string && (c == '}' || c == ']') && depth > 0)
-        depth--;
-      if (depth > NESTING_MAX)
-        return FALSE;
-    }
-  return TRUE;
-}
 
 JsonNode *
 json_read_object (const char *text, gsize size, const char *format, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  g_autoptr (GError) cause = NULL;
 
-  if (!g_utf8_validate_len (text, size, NULL) || !is_shallow (text, size))
-    {
-      fail (error, "not JSON that can be read");
-      return NULL;
-    }
-  if (!json_parser_load_from_data (parser, text, (gssize)size, error))
+  if (!json_check_object (text, size, NESTING_MAX, error))
     return NULL;
-  JsonNode *root = json_parser_get_root (parser);
-  if (!root || !JSON_NODE_HOLDS_OBJECT (root))
+  if (!json_parser_load_from_data (parser, text, (gssize)size, &cause))
     {
-      fail (error, "not a JSON object");
+      fail (error, "%s", cause->message);
       return NULL;
     }
+  JsonNode *root = json_parser_get_root (parser);
   if (format)
     {
       const char *actual = json_read_string (json_node_get_object (root), "format", 100, error);

@@ -6,7 +6,7 @@
 #include <json-glib/json-glib.h>
 
 /* The object in TEXT, whose "format" must be FORMAT (not looked at where that is NULL).  Refuses
-   what nests deeper than 16.  */
+   what json_check_object does, with a nesting of 16.  */
 JsonNode *json_read_object (const char *text, gsize size, const char *format, GError **error);
 
 /* Required members of OBJECT.  Strings are owned by OBJECT and at most MAX bytes.  */

@@ -2,7 +2,8 @@
 // nbdkit's plugin "gild": every version of every image of this host as a read-only export.
 //
 // An export's name is DEPARTMENT/NAME@VERSION.  There is no network here: what a read needs is in
-// the store, and comes through served-version.c.
+// the store, and comes through served-version.c.  Nothing is written there either: the one socket
+// that this opens is gildd's control socket, to tell it of a chunk that is damaged.
 
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "daemon/damage-reporter.h"
 #include "served-version.h"
 #include "size.h"
 
@@ -26,6 +28,7 @@ static struct
   char *state_dir;
   char *cache_size;
   ServedVersions *versions;
+  DamageReporter *reporter;
 } plugin;
 
 /* What nbdkit holds for each client.  */
@@ -50,6 +53,7 @@ static void
 plugin_unload (void)
 {
   served_versions_free (plugin.versions);
+  damage_reporter_free (plugin.reporter);
   free (plugin.config_path);
   free (plugin.state_dir);
   g_free (plugin.cache_size);
@@ -80,6 +84,12 @@ plugin_config (const char *key, const char *value)
   return -1;
 }
 
+static void
+on_damage (const ChunkId *id, gpointer data)
+{
+  damage_reporter_add (plugin.reporter, id);
+}
+
 static gboolean
 configure (GError **error)
 {
@@ -92,13 +102,19 @@ configure (GError **error)
       g_prefix_error (error, "cache-size=: ");
       return FALSE;
     }
+  g_autofree char *gildd = config_run_path (config, "gildd.sock", NULL);
   if (plugin.state_dir)
     {
       g_free (config->state_dir);
       config->state_dir = g_strdup (plugin.state_dir);
     }
   plugin.versions = served_versions_new (g_steal_pointer (&config), error);
-  return plugin.versions != NULL;
+  if (!plugin.versions)
+    return FALSE;
+  plugin.reporter = damage_reporter_new (gildd);
+  if (!plugin.state_dir) // gildd has the configuration's store, and not another
+    served_versions_on_damage (plugin.versions, on_damage, NULL);
+  return TRUE;
 }
 
 static int

@@ -4,6 +4,7 @@
 #include "pins.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "desktop-limits.h"
@@ -11,6 +12,7 @@
 #include "file-lock.h"
 #include "image-name.h"
 #include "json-read.h"
+#include "file-write.h"
 
 #define LOCK           ".lock"
 #define NAME_MAX_BYTES 200
@@ -37,6 +39,87 @@ pins_try_lock (int desktops_fd)
   return fd;
 }
 
+char *
+pin_path (const Config *config, const char *name)
+{
+  g_autofree char *file = g_strconcat (name, PIN_SUFFIX, NULL);
+
+  return config_run_path (config, "desktops", file, NULL);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+GPtrArray *
+pins_names (const Config *config, GError **error)
+{
+  g_autofree char *path = config_run_path (config, "desktops", NULL);
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GDir) directory = g_dir_open (path, 0, &local_error);
+  const char *file;
+
+  if (!directory && !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+  while (directory && (file = g_dir_read_name (directory)))
+    if (file[0] != '.' && g_str_has_suffix (file, PIN_SUFFIX))
+      g_ptr_array_add (names, g_strndup (file, strlen (file) - strlen (PIN_SUFFIX)));
+  g_ptr_array_sort (names, compare_names);
+  return g_steal_pointer (&names);
+}
+
+JsonNode *
+pin_load (const Config *config, const char *name, GError **error)
+{
+  g_autofree char *path = pin_path (config, name);
+  g_autofree char *text = NULL;
+  gsize size;
+
+  if (!g_file_get_contents (path, &text, &size, error))
+    return NULL;
+  JsonNode *pin = json_read_object (text, size, PIN_FORMAT, error);
+  if (!pin)
+    g_prefix_error (error, "pin %s: ", path);
+  return pin;
+}
+
+gboolean
+pin_write (const Config *config, const char *name, JsonObject *pin, GError **error)
+{
+  g_autofree char *path = pin_path (config, name);
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_object_set_string_member (pin, "format", PIN_FORMAT);
+  json_node_set_object (node, pin);
+  g_autofree char *text = json_write (node);
+  return file_write_durably (path, text, strlen (text), 0644, error);
+}
+
+static gboolean
+read_disk (Pin *pin, JsonNode *element, GError **error)
+{
+  JsonObject *disk = JSON_NODE_HOLDS_OBJECT (element) ? json_node_get_object (element) : NULL;
+  const char *target, *image;
+  guint64 version;
+
+  if (!disk)
+    return fail (error, "a disk is not an object");
+  if (!(target = json_read_string (disk, "target", NAME_MAX_BYTES, error))
+      || !disk_target_check (target, error)
+      || !(image = json_read_string (disk, "image", NAME_MAX_BYTES, error))
+      || !json_read_uint (disk, "version", 1, VERSION_MAX, &version, error))
+    return FALSE;
+  g_ptr_array_add (pin->targets, g_strdup (target));
+  g_ptr_array_add (pin->images, g_strdup_printf ("%s@%u", image, (guint)version));
+  return TRUE;
+}
+
 Pin *
 pin_read (JsonNode *node, GError **error)
 {
@@ -44,6 +127,7 @@ pin_read (JsonNode *node, GError **error)
   JsonObject *object = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
   JsonArray *disks;
 
+  pin->targets = g_ptr_array_new_with_free_func (g_free);
   pin->images = g_ptr_array_new_with_free_func (g_free);
   if (!object)
     {
@@ -51,20 +135,16 @@ pin_read (JsonNode *node, GError **error)
       return NULL;
     }
   pin->name = g_strdup (json_read_string (object, "name", NAME_MAX_BYTES, error));
-  if (!pin->name || !(disks = json_read_array (object, "disks", DESKTOP_DISKS_MAX, error)))
+  pin->uuid =
+      pin->name ? g_strdup (json_read_string (object, "uuid", NAME_MAX_BYTES, error)) : NULL;
+  if (!pin->uuid
+      || !json_read_uint (object, "overlay", 0, DESKTOP_SIZE_MAX, &pin->overlay_bytes, error)
+      || !json_read_uint (object, "spill", 0, DESKTOP_SIZE_MAX, &pin->spill_bytes, error)
+      || !(disks = json_read_array (object, "disks", DESKTOP_DISKS_MAX, error)))
     return NULL;
   for (guint i = 0; i < json_array_get_length (disks); i++)
-    {
-      JsonNode *element = json_array_get_element (disks, i);
-      JsonObject *disk = JSON_NODE_HOLDS_OBJECT (element) ? json_node_get_object (element) : NULL;
-      const char *image = disk ? json_read_string (disk, "image", NAME_MAX_BYTES, error) : NULL;
-      guint64 version;
-      if (!disk)
-        fail (error, "a disk is not an object");
-      if (!image || !json_read_uint (disk, "version", 1, VERSION_MAX, &version, error))
-        return NULL;
-      g_ptr_array_add (pin->images, g_strdup_printf ("%s@%u", image, (guint)version));
-    }
+    if (!read_disk (pin, json_array_get_element (disks, i), error))
+      return NULL;
   return g_steal_pointer (&pin);
 }
 
@@ -74,23 +154,26 @@ pin_free (Pin *pin)
   if (!pin)
     return;
   g_free (pin->name);
+  g_free (pin->uuid);
+  g_ptr_array_unref (pin->targets);
   g_ptr_array_unref (pin->images);
   g_free (pin);
 }
 
-/* Add what the pin at PATH holds to PINS.  */
+/* Add what the pin of NAME holds to PINS.  */
 static gboolean
-load_pin (GHashTable *pins, const char *path, GError **error)
+add_images (GHashTable *pins, const Config *config, const char *name, GError **error)
 {
-  g_autofree char *text = NULL;
-  gsize size;
-  g_autoptr (JsonNode) root = NULL;
+  g_autoptr (JsonNode) node = pin_load (config, name, error);
   g_autoptr (Pin) pin = NULL;
 
-  if (!g_file_get_contents (path, &text, &size, error)
-      || !(root = json_read_object (text, size, PIN_FORMAT, error))
-      || !(pin = pin_read (root, error)))
+  if (!node)
     return FALSE;
+  if (!(pin = pin_read (node, error)))
+    {
+      g_prefix_error (error, "pin of %s: ", name);
+      return FALSE;
+    }
   for (guint i = 0; i < pin->images->len; i++)
     g_hash_table_add (pins, g_strdup (pin->images->pdata[i]));
   return TRUE;
@@ -100,30 +183,18 @@ GHashTable *
 pins_load (const Config *config, GError **error)
 {
   g_autoptr (GHashTable) pins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_autofree char *directory_path = config_run_path (config, "desktops", NULL);
-  g_autoptr (GError) local_error = NULL;
-  g_autoptr (GDir) directory = g_dir_open (directory_path, 0, &local_error);
-  const char *name;
+  g_autoptr (GPtrArray) names = pins_names (config, error);
 
-  if (!directory && !g_error_matches (local_error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+  for (guint i = 0; names && i < names->len; i++)
     {
-      g_propagate_error (error, g_steal_pointer (&local_error));
-      return NULL;
-    }
-  g_clear_error (&local_error);
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *path = g_build_filename (directory_path, name, NULL);
-      if (name[0] == '.' || !g_str_has_suffix (name, PIN_SUFFIX))
-        continue;
-      if (!load_pin (pins, path, &local_error)
+      g_autoptr (GError) local_error = NULL;
+      if (!add_images (pins, config, names->pdata[i], &local_error)
           && !g_error_matches (local_error, G_FILE_ERROR,
                                G_FILE_ERROR_NOENT)) // that desktop just ended
         {
-          g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "pin %s: ", path);
+          g_propagate_error (error, g_steal_pointer (&local_error));
           return NULL;
         }
-      g_clear_error (&local_error);
     }
-  return g_steal_pointer (&pins);
+  return names ? g_steal_pointer (&pins) : NULL;
 }

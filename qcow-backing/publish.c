@@ -13,6 +13,7 @@
 
 #include "fail.h"
 #include "file-lock.h"
+#include "file-write.h"
 #include "image-name.h"
 #include "ingest.h"
 #include "record-file.h"

@@ -6,65 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fail.h"
-
-static gboolean
-write_all (int fd, const char *data, gsize size)
-{
-  while (size > 0)
-    {
-      gssize n = write (fd, data, size);
-      if (n < 0 && errno != EINTR)
-        return FALSE;
-      data += n > 0 ? n : 0;
-      size -= n > 0 ? (gsize)n : 0;
-    }
-  return TRUE;
-}
-
-static gboolean
-sync_directory_of (const char *path, GError **error)
-{
-  g_autofree char *directory = g_path_get_dirname (path);
-  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  gboolean ok = fd >= 0 && fsync (fd) == 0;
-
-  if (!ok)
-    fail_errno (error, "write %s to the disk", directory);
-  if (fd >= 0)
-    close (fd);
-  return ok;
-}
-
-gboolean
-file_write_durably (const char *path, const void *data, gsize size, int mode, GError **error)
-{
-  g_autofree char *temporary = g_strdup_printf ("%s.XXXXXX", path);
-  int fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, mode);
-
-  if (fd < 0)
-    return fail_errno (error, "make %s", path);
-  gboolean ok = write_all (fd, data, size) && fchmod (fd, (mode_t)mode) == 0 && fsync (fd) == 0;
-  int saved = errno;
-  if (close (fd) < 0 && ok)
-    {
-      saved = errno;
-      ok = FALSE;
-    }
-  errno = saved;
-  if (!ok || rename (temporary, path) < 0)
-    {
-      fail_errno (error, "write %s", path);
-      unlink (temporary);
-      return FALSE;
-    }
-  return sync_directory_of (path, error);
-}
+#include "file-write.h"
 
 gboolean
 record_file_write (const char *path, const char *text, const SigningKey *key, GError **error)
@@ -143,12 +90,13 @@ record_file_is_consistent (const char *path, const PublicKey *key, GError **erro
   g_autofree char *plain = read_bounded (path, RECORD_SIZE_MAX, &plain_size, error);
   if (!plain)
     {
-      g_prefix_error (error, "`gild gc` writes it anew: ");
+      g_prefix_error (error, "`gild verify --repair` writes it anew: ");
       return FALSE;
     }
   if (size != plain_size || memcmp (text, plain, size) != 0)
     return fail (
-        error, "%s: it differs from the text that was signed, in %s.sig; `gild gc` writes it anew",
+        error,
+        "%s: it differs from the text that was signed, in %s.sig; `gild verify --repair` writes it anew",
         path, path);
   return TRUE;
 }

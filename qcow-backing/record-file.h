@@ -25,7 +25,3 @@ gboolean record_file_is_consistent (const char *path, const PublicKey *key, GErr
 
 /* Make PATH say what PATH.sig says, which a crash between the two may have left undone.  */
 gboolean record_file_mend (const char *path, const PublicKey *key, GError **error);
-
-/* Write DATA to PATH by way of a new file, fsync and rename, and fsync the directory.  */
-gboolean file_write_durably (const char *path, const void *data, gsize size, int mode,
-                             GError **error);

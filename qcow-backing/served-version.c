@@ -17,6 +17,8 @@ struct ServedVersions
   Config *config;
   ChunkCache *cache;
   HashedChunks *hashed;
+  DamagedChunkFunc on_damage; // may be NULL
+  gpointer on_damage_data;
   GMutex lock;             // guards what follows, and users of each version
   GHashTable *open;        // ref, owned by the value -> ServedVersion
   GThreadPool *read_ahead; // of ReadAhead *; one thread, from the first open on
@@ -59,6 +61,13 @@ served_versions_free (ServedVersions *versions)
   g_mutex_clear (&versions->lock);
   config_free (versions->config);
   g_free (versions);
+}
+
+void
+served_versions_on_damage (ServedVersions *versions, DamagedChunkFunc func, gpointer data)
+{
+  versions->on_damage = func;
+  versions->on_damage_data = data;
 }
 
 GPtrArray *
@@ -173,16 +182,23 @@ static gboolean
 load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError **error)
 {
   ServedVersion *version = data;
-  HashedChunks *hashed = version->versions->hashed;
-  gboolean is_hashed = hashed_chunks_contains (hashed, id);
+  ServedVersions *versions = version->versions;
+  gboolean is_hashed = hashed_chunks_contains (versions->hashed, id);
+  GError *local_error = NULL;
 
-  if (!chunk_store_read (image_library_store (version->library), id,
-                         is_hashed ? CHUNK_READ_TRUST_CHECKSUM : CHUNK_READ_HASH, buffer, size,
-                         error))
-    return FALSE;
-  if (!is_hashed)
-    hashed_chunks_add (hashed, id);
-  return TRUE;
+  if (chunk_store_read (image_library_store (version->library), id,
+                        is_hashed ? CHUNK_READ_TRUST_CHECKSUM : CHUNK_READ_HASH, buffer, size,
+                        &local_error))
+    {
+      if (!is_hashed)
+        hashed_chunks_add (versions->hashed, id);
+      return TRUE;
+    }
+  if (versions->on_damage
+      && g_error_matches (local_error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED))
+    versions->on_damage (id, versions->on_damage_data);
+  g_propagate_error (error, local_error);
+  return FALSE;
 }
 
 /* Say where what ERROR tells of stopped a read.  */
@@ -194,7 +210,7 @@ fail_at_chunk (const ServedVersion *version, gsize i, GError **error)
   g_clear_error (error);
   return fail (error,
                "%s: cannot read at offset %" G_GUINT64_FORMAT
-               ": %s; `gild verify` tells all that is wrong",
+               ": %s; `gild verify --repair` mends what can be mended",
                version->ref, (guint64)i * CHUNK_SIZE, cause);
 }
 

@@ -14,6 +14,12 @@ ServedVersions *served_versions_new (Config *config, GError **error);
 void served_versions_free (ServedVersions *versions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ServedVersions, served_versions_free)
 
+/* Have FUNC called for each chunk that is read and is damaged, which the read fails with as well.
+   It is called from any reading thread, which waits for it.  To be set before anything is opened.
+ */
+typedef void (*DamagedChunkFunc) (const ChunkId *id, gpointer data);
+void served_versions_on_damage (ServedVersions *versions, DamagedChunkFunc func, gpointer data);
+
 /* "DEPARTMENT/NAME@VERSION" of everything that there is now, sorted by name and number.  */
 GPtrArray *served_versions_list (ServedVersions *versions, GError **error);
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fail.h"
-#include "record-file.h"
+#include "file-write.h"
 
 #define COMMENT_START "untrusted comment: "
 #define SEED_SIZE     32
@@ -79,7 +79,8 @@ parse_block (const char *text, gsize text_size, void *out, gsize size, GError **
   g_autofree char *base64 = g_strndup (line, (gsize)(end - line));
   g_autofree guchar *decoded = g_base64_decode (base64, &decoded_size);
   g_autofree char *again = g_base64_encode (decoded, decoded_size);
-  gboolean is_exact = g_str_equal (again, base64); // GLib also takes what no encoder writes
+  // GLib also takes what no encoder writes, and a NUL for the end.
+  gboolean is_exact = g_str_equal (again, base64) && strlen (base64) == (gsize)(end - line);
   explicit_bzero (again, strlen (again));
   if (!is_exact || decoded_size != size || memcmp (decoded, "Ed", 2) != 0)
     {
@@ -156,35 +157,41 @@ signing_key_generate (const char *secret_path, const char *public_path, GError *
 }
 
 SigningKey *
-signing_key_load (const char *secret_path, GError **error)
+signing_key_parse (const char *text, gsize size, GError **error)
 {
-  g_autoptr (SigningKey) key = g_new0 (SigningKey, 1);
-  g_autofree char *text = NULL;
-  guint8 checksum[8];
-  gsize size;
-
-  if (!g_file_get_contents (secret_path, &text, &size, error))
-    return NULL;
-  const char *rest = parse_block (text, size, &key->file, sizeof key->file, error);
-  explicit_bzero (text, size);
-  if (!rest)
-    {
-      g_prefix_error (error, "%s: ", secret_path);
-      return NULL;
-    }
   static const guint8 NO_ROUNDS[4];
+  g_autoptr (SigningKey) key = g_new0 (SigningKey, 1);
+  guint8 checksum[8];
+
+  if (!parse_block (text, size, &key->file, sizeof key->file, error))
+    return NULL;
   if (memcmp (key->file.kdf_rounds, NO_ROUNDS, sizeof NO_ROUNDS) != 0)
     {
-      fail (error, "%s: the key has a pass phrase, which gild cannot ask for", secret_path);
+      fail (error, "the key has a pass phrase, which gild cannot ask for");
       return NULL;
     }
   checksum_secret (&key->file, checksum);
   if (memcmp (checksum, key->file.checksum, sizeof checksum) != 0)
     {
-      fail (error, "%s: the key is damaged", secret_path);
+      fail (error, "the key is damaged");
       return NULL;
     }
   return g_steal_pointer (&key);
+}
+
+SigningKey *
+signing_key_load (const char *secret_path, GError **error)
+{
+  g_autofree char *text = NULL;
+  gsize size;
+
+  if (!g_file_get_contents (secret_path, &text, &size, error))
+    return NULL;
+  SigningKey *key = signing_key_parse (text, size, error);
+  explicit_bzero (text, size);
+  if (!key)
+    g_prefix_error (error, "%s: ", secret_path);
+  return key;
 }
 
 void

@@ -15,6 +15,7 @@ typedef struct PublicKey PublicKey;
 gboolean signing_key_generate (const char *secret_path, const char *public_path, GError **error);
 
 SigningKey *signing_key_load (const char *secret_path, GError **error);
+SigningKey *signing_key_parse (const char *text, gsize size, GError **error);
 void signing_key_free (SigningKey *key); // wipes it
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SigningKey, signing_key_free)
 

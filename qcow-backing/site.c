@@ -12,14 +12,17 @@
 
 #include "certificate-authority.h"
 #include "fail.h"
+#include "file-write.h"
 #include "json-read.h"
 #include "privilege.h"
-#include "record-file.h"
 
 #define FORMAT        "gild-site-1"
 #define SERVICE_USER  "gild"
 #define READER_USER   "nobody"
 #define SITE_NAME_MAX 100
+
+// Of the directory that a site is made in, beside where it will be.
+#define UNFINISHED_PREFIX ".site-"
 
 static gboolean
 check_name (const char *name, GError **error)
@@ -42,8 +45,8 @@ make_service_directory (const Config *config, const char *name, mode_t mode, GEr
   if (geteuid () == 0 && !user)
     return fail (error, "there is no user %s: `make install` or systemd-sysusers makes it",
                  SERVICE_USER);
-  if (mkdir (path, mode) < 0)
-    return errno == EEXIST || fail_errno (error, "make %s", path);
+  if (mkdir (path, mode) < 0 && errno != EEXIST)
+    return fail_errno (error, "make %s", path);
   if (user && chown (path, user->pw_uid, user->pw_gid) < 0)
     return fail_errno (error, "give %s to user %s", path, SERVICE_USER);
   return TRUE;
@@ -102,11 +105,40 @@ remove_directory (const char *path)
   rmdir (path);
 }
 
+/* Remove what an init that crashed has left in the state: keys that nothing was signed with.  */
+static void
+remove_unfinished (const Config *config)
+{
+  g_autoptr (GDir) state = g_dir_open (config->state_dir, 0, NULL);
+  const char *name;
+
+  while (state && (name = g_dir_read_name (state)))
+    if (g_str_has_prefix (name, UNFINISHED_PREFIX))
+      {
+        g_autofree char *path = config_state_path (config, name, NULL);
+        remove_directory (path);
+      }
+}
+
+/* Give the site, which is complete in directory TEMPORARY, its name.  */
+static gboolean
+name_site (const Config *config, const char *temporary, const char *path, GError **error)
+{
+  if (!file_system_sync (config->state_dir, error))
+    return FALSE;
+  if (rename (temporary, path) < 0)
+    return fail_errno (error, "make %s", path);
+  if (file_system_sync (config->state_dir, error))
+    return TRUE;
+  rename (path, temporary); // nobody has used it yet, so init can be tried again
+  return FALSE;
+}
+
 gboolean
 site_init (const Config *config, const char *name, GError **error)
 {
   g_autofree char *path = config_state_path (config, "site", NULL);
-  g_autofree char *temporary = config_state_path (config, ".site-XXXXXX", NULL);
+  g_autofree char *temporary = config_state_path (config, UNFINISHED_PREFIX "XXXXXX", NULL);
 
   if (!check_name (name, error))
     return FALSE;
@@ -114,12 +146,11 @@ site_init (const Config *config, const char *name, GError **error)
     return fail (error, "%s exists: this host belongs to a site already", path);
   if (!make_state (config, error))
     return FALSE;
+  remove_unfinished (config);
   if (!g_mkdtemp_full (temporary, 0755))
     return fail_errno (error, "make %s", path);
-  if (!fill_site (temporary, name, error) || rename (temporary, path) < 0)
+  if (!fill_site (temporary, name, error) || !name_site (config, temporary, path, error))
     {
-      if (error && !*error)
-        fail_errno (error, "make %s", path);
       remove_directory (temporary);
       return FALSE;
     }

@@ -6,6 +6,7 @@
 
 #include "verify.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "fail.h"
@@ -19,7 +20,7 @@ typedef struct
   GHashTable *chunks; // ChunkId * (owned) -> Needed * (owned)
   GPtrArray *users;   // of char *: IMAGE@VERSION, that Needed points into
   guint64 total;      // bytes of chunks
-  GMutex lock;        // guards result->problems and what follows
+  GMutex lock;        // guards result->bad_chunks and what follows
   guint64 done;
 } Verify;
 
@@ -39,10 +40,16 @@ typedef struct
 static void
 add_problem (Verify *verify, const char *user, const char *sentence)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
+  g_ptr_array_add (verify->result->problems, g_strdup_printf ("%s: %s", user, sentence));
+}
 
-  g_ptr_array_add (verify->result->problems,
-                   user ? g_strdup_printf ("%s: %s", user, sentence) : g_strdup (sentence));
+static void
+bad_chunk_free (gpointer data)
+{
+  BadChunk *bad = data;
+
+  g_free (bad->problem);
+  g_free (bad);
 }
 
 static void
@@ -63,9 +70,16 @@ add_version_chunks (Verify *verify, const ImageVersion *version, const char *use
   GArray *index_chunks = version->record->index_chunks;
   guint64 index_size = version->record->index_size;
 
-  for (gsize i = 0; i < index_n_chunks (index); i++)
-    if (!index_chunk_is_zero (index, i))
-      add_chunk (verify, index_chunk_id (index, i), index_chunk_size (index, i), user);
+  gsize n = index_n_chunks (index);
+  gboolean has_zero = FALSE;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      gboolean is_zero = index_chunk_is_zero (index, i);
+      if (!is_zero || !has_zero || i + 1 == n) // chunks of zeros are the same but for the last
+        add_chunk (verify, index_chunk_id (index, i), index_chunk_size (index, i), user);
+      has_zero = has_zero || is_zero;
+    }
   for (guint i = 0; i < index_chunks->len; i++)
     add_chunk (verify, &g_array_index (index_chunks, ChunkId, i),
                (gsize)MIN (CHUNK_SIZE, index_size - (guint64)i * CHUNK_SIZE), user);
@@ -100,7 +114,9 @@ verify_channels (Verify *verify, const char *image, GArray *versions)
   if (!channels)
     {
       if (error || versions->len)
-        add_problem (verify, image, error ? error->message : "its channel record is missing");
+        add_problem (verify, image,
+                     error ? error->message
+                           : "its channel record is missing: publish again, which makes one");
       return;
     }
   if (!record_file_is_consistent (path, image_library_public_key (verify->library), &error))
@@ -113,9 +129,9 @@ verify_channels (Verify *verify, const char *image, GArray *versions)
         found = found || g_array_index (versions, guint, i) == GPOINTER_TO_UINT (named);
       if (!found)
         {
-          g_autofree char *sentence =
-              g_strdup_printf ("its channel %s names version %u, which is missing", (char *)name,
-                               GPOINTER_TO_UINT (named));
+          g_autofree char *sentence = g_strdup_printf (
+              "its channel %s names version %u, which is missing: publish to it again",
+              (char *)name, GPOINTER_TO_UINT (named));
           add_problem (verify, image, sentence);
         }
     }
@@ -166,6 +182,17 @@ collect (Verify *verify, const char *image, guint version, GError **error)
 }
 
 static void
+add_bad_chunk (Verify *verify, const Job *job, const char *sentence)
+{
+  const char *user = job->needed->user;
+  BadChunk *bad = g_new (BadChunk, 1);
+
+  *bad = (BadChunk){ *job->id, job->needed->size,
+                     user ? g_strdup_printf ("%s: %s", user, sentence) : g_strdup (sentence) };
+  g_ptr_array_add (verify->result->bad_chunks, bad);
+}
+
+static void
 check_chunk (gpointer data, gpointer user_data)
 {
   g_autofree Job *job = data;
@@ -179,9 +206,9 @@ check_chunk (gpointer data, gpointer user_data)
   gboolean ok = job->needed->user ? chunk_store_read (store, job->id, CHUNK_READ_HASH, buffer,
                                                       job->needed->size, &error)
                                   : chunk_store_check (store, job->id, &error);
-  if (!ok)
-    add_problem (verify, job->needed->user, error->message);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
+  if (!ok)
+    add_bad_chunk (verify, job, error->message);
   verify->done += job->needed->size;
   progress_report (verify->progress, verify->done, verify->total);
 }
@@ -213,7 +240,13 @@ check_chunks (Verify *verify, GError **error)
 static int
 compare_sentences (gconstpointer a, gconstpointer b)
 {
-  return g_strcmp0 (*(const char *const *)a, *(const char *const *)b);
+  return strcmp (*(const char *const *)a, *(const char *const *)b);
+}
+
+static int
+compare_bad_chunks (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(const BadChunk *const *)a)->problem, (*(const BadChunk *const *)b)->problem);
 }
 
 gboolean
@@ -222,7 +255,9 @@ verify_run (ImageLibrary *library, const char *image, guint version, const Progr
 {
   Verify verify = { .library = library, .progress = progress, .result = result };
 
-  *result = (VerifyResult){ .problems = g_ptr_array_new_with_free_func (g_free) };
+  *result = (VerifyResult){ .problems = g_ptr_array_new_with_free_func (g_free),
+                            .bad_chunks = g_ptr_array_new_with_free_func (bad_chunk_free),
+                            .mended = g_ptr_array_new_with_free_func (g_free) };
   verify.chunks = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, g_free);
   verify.users = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&verify.lock);
@@ -232,6 +267,7 @@ verify_run (ImageLibrary *library, const char *image, guint version, const Progr
   if (lock >= 0)
     close (lock);
   g_ptr_array_sort (result->problems, compare_sentences);
+  g_ptr_array_sort (result->bad_chunks, compare_bad_chunks);
   g_hash_table_unref (verify.chunks);
   g_ptr_array_unref (verify.users);
   g_mutex_clear (&verify.lock);
@@ -242,4 +278,6 @@ void
 verify_result_clear (VerifyResult *result)
 {
   g_clear_pointer (&result->problems, g_ptr_array_unref);
+  g_clear_pointer (&result->bad_chunks, g_ptr_array_unref);
+  g_clear_pointer (&result->mended, g_ptr_array_unref);
 }

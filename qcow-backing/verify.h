@@ -7,14 +7,23 @@
 
 typedef struct
 {
-  guint versions;      // looked at
-  guint64 chunks;      // different ones, hashed
-  GPtrArray *problems; // sentences
+  ChunkId id;
+  gsize size; // in the guest; 0: not known, since no version needs it
+  char *problem;
+} BadChunk;
+
+typedef struct
+{
+  guint versions;        // looked at
+  guint64 chunks;        // different ones, hashed
+  GPtrArray *problems;   // sentences: what is wrong with records and indexes
+  GPtrArray *bad_chunks; // BadChunk *
+  GPtrArray *mended;     // sentences: what repair_run mended
 } VerifyResult;
 
 /* Check IMAGE (NULL: all) at VERSION (0: all): records, indexes, and the SHA-256 of every chunk, on
-   all cores; where all is checked, also the chunks that no version needs.  Returns FALSE only if it
-   could not look; what it found is in RESULT, which the caller clears.  */
+   all cores; where all is checked, also the chunks that no version needs.  Changes nothing.
+   Returns FALSE only if it could not look; what it found is in RESULT, which the caller clears.  */
 gboolean verify_run (ImageLibrary *library, const char *image, guint version,
                      const Progress *progress, VerifyResult *result, GError **error);
 void verify_result_clear (VerifyResult *result);

@@ -221,6 +221,15 @@ needs ()
     done
 }
 
+# flip FILE OFFSET: one bit of one byte.
+flip ()
+{
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # new_site [NAME]: a configuration, state and run directory of the test's own, and a site in it.
 new_site ()
 {

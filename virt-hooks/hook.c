@@ -109,7 +109,7 @@ static GSubprocess *
 start_overlay (const PrepareDisk *disk, GError **error)
 {
   g_autofree char *file = g_strconcat (disk->target, ".qcow2", NULL);
-  g_auto (GStrv) argv = overlay_create_argv (file, disk->backing, disk->virtual_size_bytes);
+  g_auto (GStrv) argv = overlay_create_argv (file, "raw", disk->backing, disk->virtual_size_bytes);
 
   return g_subprocess_newv ((const char *const *)argv,
                             G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE,

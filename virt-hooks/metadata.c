@@ -234,9 +234,6 @@ read_identity (Metadata *metadata, const xmlNode *domain, GError **error)
   metadata->uuid = domain_xml_text (domain_xml_child (domain, "uuid"));
   if (!desktop_name_check (metadata->name, error))
     return FALSE;
-  // RUN/desktops holds NAME beside NAME.json, so that no name may look like the other.
-  if (g_str_has_suffix (metadata->name, ".json"))
-    return fail (error, "'%s' cannot name a desktop: leave the .json out", metadata->name);
   if (!g_uuid_string_is_valid (metadata->uuid))
     return fail (error, "the domain has no <uuid> that is one: '%.50s'", metadata->uuid);
   return TRUE;

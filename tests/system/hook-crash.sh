@@ -130,6 +130,7 @@ kill_everywhere ()
     is "killed at $tried of $(points | wc -l) calls in $1, it starts again and leaves nothing" "${wrong:0:2000}" ''
     # Threads make one call more or less from time to time.
     run_ok "and it was killed ($kills of $((2 * tried)))" test "$tried" -gt 3 -a "$kills" -gt $((2 * tried * 3 / 4))
+    all_kills=$((all_kills + kills))
 }
 
 # swept DESCRIPTION LEFT: a sweep leaves only that.
@@ -247,9 +248,11 @@ publish_golden ()
     done
 }
 
+all_kills=0
 publish_golden
 test_remains
 kill_everywhere prepare
 kill_everywhere release
 test_running
+diag "$all_kills kills of the hook; $tap_failed tests failed"
 done_testing

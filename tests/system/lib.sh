@@ -21,7 +21,7 @@ export LIBVIRT_DEFAULT_URI=qemu:///system
 readonly TEST_NAMESPACE=urn:gild:desktop:1
 run=/run/gild state=/var/lib/gild
 guest_files=$build/tests/guest
-declare -A guest_tty=()
+declare -A guest_tty=() guest_told=()
 
 host_needs ()
 {
@@ -149,6 +149,24 @@ stop_service ()
     stop "$(cat "$run/$1.pid")"
 }
 
+# child_of NAME: the process of gildd or nbdkit, below what keeps it up; between two of them there is none.
+child_of ()
+{
+    pgrep -P "$(cat "$run/$1.pid")"
+}
+
+kill_service ()
+{
+    kill -KILL "$(child_of "$1")" 2>/dev/null || :
+}
+
+kill_libvirtd ()
+{
+    kill -KILL "$libvirtd_pid"
+    wait "$libvirtd_pid" 2>/dev/null || :
+    start_libvirtd
+}
+
 start_services ()
 {
     gild-services start
@@ -193,7 +211,8 @@ template_disk ()
     target=$(sed -n "s/.*target=[\"']\([a-z]*\)[\"'].*/\1/p" <<<"$1")
     cat <<END
     <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' discard='unmap' detect_zeroes='unmap' error_policy='stop' rerror_policy='stop'/>
+      <driver name='qemu' type='qcow2' cache='unsafe' discard='unmap' detect_zeroes='unmap'
+              error_policy='stop' rerror_policy='stop'/>
       <source file='/run/gild/desktops/template/$target.qcow2'/>
       <target dev='$target' bus='virtio'/>
     </disk>
@@ -212,18 +231,25 @@ guest_up ()
     guest_run "$1" true
 }
 
+# guest_tell NAME ID COMMAND: as guest-init has it.
+guest_tell ()
+{
+    guest_told[$1]="$2 ${#3} $3"
+    echo "${guest_told[$1]}" >&"${guest_tty[$1]}"
+}
+
 # guest_run NAME COMMAND: run it in the guest; its output and its exit status. Fails after $guest_seconds (60).
 guest_run ()
 {
     local id=$RANDOM last=''
-    echo "$id $2" >&"${guest_tty[$1]}"
+    guest_tell "$1" "$id" "$2"
     guest_lines "$1" "@done $id *" && return "${last##* }"
 }
 
 # guest_start NAME COMMAND: run it in the guest, which may pause before it could answer.
 guest_start ()
 {
-    echo "0 ($2) &" >&"${guest_tty[$1]}"
+    guest_tell "$1" 0 "($2) &"
 }
 
 # guest_lines NAME PATTERN: what the guest says up to a line that matches, which goes to $last.
@@ -234,12 +260,13 @@ guest_lines ()
         IFS= read -r -t 5 -u "${guest_tty[$1]}" line || { is_on "$1" && continue; return 124; }
         line=${line%$'\r'}
         echo "$line" >>"$tmp/$1.console"
+        [[ $line != @again ]] || echo "${guest_told[$1]}" >&"${guest_tty[$1]}"
         # shellcheck disable=SC2053
         if [[ $line == $2 ]]; then
             last=$line
             return 0
         fi
-        [[ $line == @ready ]] || echo "$line"
+        [[ $line == @ready || $line == @again ]] || echo "$line"
     done
     echo "guest $1 says no '$2' within ${guest_seconds:-60} seconds" >&2
     return 124
@@ -265,9 +292,42 @@ is_off ()
 # guest_down NAME: the guest turns itself off, as a person's desktop does.
 guest_down ()
 {
-    echo '0 sync; poweroff -f' >&"${guest_tty[$1]}"
+    guest_tell "$1" 0 'sync; poweroff -f'
     wait_for 60 is_off "$1"
     guest_forget "$1"
+}
+
+is_paused ()
+{
+    [ "$(virsh domstate "$1")" = paused ]
+}
+
+# condition NAME and notice NAME: what gildd says of the desktop.
+condition ()
+{
+    gild desktops --json | jq -r --arg name "$1" '.desktops[] | select(.name == $name) | .condition'
+}
+
+notice ()
+{
+    gild desktops --json | jq -r --arg name "$1" '.desktops[] | select(.name == $name) | .notice'
+}
+
+is_in_condition ()
+{
+    [ "$(condition "$1")" = "$2" ]
+}
+
+# disk_errors NAME: what the guest's kernel says of its disk.
+disk_errors ()
+{
+    guest_run "$1" 'dmesg | grep -iE "i/o error|ext4-fs error|aborting" || echo none'
+}
+
+# checksum_said NAME: that of a command which was started and says @end behind it.
+checksum_said ()
+{
+    guest_lines "$1" @end | grep -oE '^[0-9a-f]{32,64}'
 }
 
 is_clean ()

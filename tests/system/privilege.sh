@@ -14,12 +14,6 @@ caps ()
     awk -v set="$2:" '$1 == set { print $2 }' "/proc/$1/status"
 }
 
-# child_of SERVICE: the process of gildd or nbdkit.
-child_of ()
-{
-    pgrep -P "$(cat "$run/$1.pid")"
-}
-
 waits_for_gildd ()
 {
     [ "$(caps "$1" CapBnd)" = "$NONE" ] && [ "$(awk '/^State:/ { print $2 }' "/proc/$1/status")" = S ]

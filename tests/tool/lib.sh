@@ -51,15 +51,6 @@ publish ()
     gild publish "$@" >"$tmp/publish.log" 2>&1 || { cat "$tmp/publish.log" >&2; exit 1; }
 }
 
-# flip FILE OFFSET: one bit of one byte.
-flip ()
-{
-    local byte
-    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-    # shellcheck disable=SC2059
-    printf "\\x$(printf %x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
 # state_files: every file of the site's state, but locks, which hold nothing.
 state_files ()
 {
@@ -70,4 +61,19 @@ state_files ()
 versions_on_disk ()
 {
     (cd "$state/images" && find . -name '*.json.sig' ! -name 'channels*' | sed 's,^\./\(.*\)/\([0-9]*\)\.json\.sig$,\1@\2,' | sort)
+}
+
+# litter: what neither versions nor the site need: chunks that no index names, files that are neither chunk nor
+# record, directories that somebody has begun to fill, images without a version.
+litter ()
+{
+    local index
+    find "$state/images" -name '*.caibx' | while read -r index; do
+        tail -c +65 "$index" | od -An -v -tx1 -w40 | tr -d ' ' | cut -c 17-80
+        tail -n +3 "${index%.caibx}.json.sig" | jq -r '.index.chunks[]'
+    done | sort -u >"$tmp/needed"
+    comm -13 "$tmp/needed" <(find "$state/store.castr" -name '*.cacnk' -printf '%f\n' | sed 's/\.cacnk$//' | sort)
+    (cd "$state" && find store.castr images -type f ! -name '*.cacnk' ! -name '*.caibx' ! -name '*.json' \
+        ! -name '*.json.sig' ! -name '.lock*' ! -name 'lock*'
+    find . -type d \( -name '.staging-*' -o -name '.site-*' -o -path './images/*' -empty \))
 }

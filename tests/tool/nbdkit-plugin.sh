@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbdkit's plugin: what clients get of versions that are whole, damaged, missing, new and being collected.
 . "$(dirname "$0")/lib.sh"
-needs nbdkit nbdinfo nbdcopy qemu-img jq
+needs nbdkit nbdinfo nbdcopy qemu-img readelf jq
 
 readonly MIB=$((1024 * 1024)) GIB=$((1024 * 1024 * 1024)) CHUNK=65536
 readonly plugin=${GILD_NBDKIT_PLUGIN:?the plugin to test} client=${builddir:?}/tests/tool/nbd-client
@@ -69,6 +69,7 @@ make_mapped ()
 
 run_ok 'it describes itself' nbdkit --dump-plugin "$plugin"
 like 'as parallel' "$(cat "$tmp/stdout")" '^thread_model=parallel'
+like 'it is never unloaded, since its threads may end later' "$(readelf -d "$plugin")" NODELETE
 run_fails 'an unknown parameter' 1 "unknown parameter 'colour'.*config=" nbdkit "$plugin" colour=red
 run_fails 'a cache size that is none' 1 "cache-size=.*'much' is not a size" nbdkit "$plugin" cache-size=much
 run_fails 'a configuration that is not there' 1 'nowhere\.conf' nbdkit "$plugin" config="$tmp/nowhere.conf"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qcow-backing/chunk-frame.h"
 #include "qcow-backing/chunk-staging.h"
 
 typedef struct
@@ -138,6 +139,31 @@ test_bomb (Fixture *f, gconstpointer data)
   assert_error (f, CHUNK_READ_HASH, CHUNK_SIZE, CHUNK_STORE_ERROR_DAMAGED);
 }
 
+/* What the library reads, and what is no frame of the format that says where the checksum is.  */
+static void
+test_other_frames (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *bytes;
+    gsize size;
+  } FRAMES[] = {
+    { "\x50\x2a\x4d\x18\4\0\0\0gild", 12 },                         // skippable
+    { "\x50\x2a\x4d\x18\0\0\0\0\x28\xb5\x2f\xfd\x20\0\1\0\0", 17 }, // and another behind it
+    { "\x25\xb5\x2f\xfd\0\0\0\0\0\0\xc0\0\0", 13 },                 // of zstd 0.5
+  };
+  guint8 buffer[CHUNK_SIZE];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (FRAMES); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      gsize size = sizeof buffer;
+      g_assert_false (chunk_frame_decode ((const guint8 *)FRAMES[i].bytes, FRAMES[i].size, buffer,
+                                          &size, &error));
+      g_assert_cmpstr (error->message, ==, "it is not one zstd frame");
+    }
+}
+
 static gboolean
 count (const ChunkId *id, gpointer data, GError **error)
 {
@@ -177,6 +203,7 @@ main (int argc, char **argv)
   g_test_add ("/chunk-store/every-damage", Fixture, NULL, set_up, test_every_damage, tear_down);
   g_test_add ("/chunk-store/another-chunk", Fixture, NULL, set_up, test_another_chunk, tear_down);
   g_test_add ("/chunk-store/wrong-size", Fixture, NULL, set_up, test_wrong_size, tear_down);
+  g_test_add ("/chunk-store/other-frames", Fixture, NULL, set_up, test_other_frames, tear_down);
   g_test_add ("/chunk-store/too-long", Fixture, NULL, set_up, test_bomb, tear_down);
   g_test_add ("/chunk-store/litter", Fixture, NULL, set_up, test_litter, tear_down);
   return g_test_run ();

@@ -162,10 +162,12 @@ static const BadAnswer BAD_ANSWERS[] = {
   { "deep JSON", OK_HEAD "\r\n{\"a\":" NEST8 NEST8 NEST8, 0, CONTROL_ERROR_PROTOCOL,
     "*not gildd*" },
   { "deep JSON behind a comment", OK_HEAD "\r\n{\"a\":/*\"*/" NEST8 NEST8 NEST8, 0,
-    CONTROL_ERROR_PROTOCOL, "*not JSON that can be read*" },
+    CONTROL_ERROR_PROTOCOL, "*not a JSON object*" },
   { "a refusal without a reason", "HTTP/1.1 500 X\r\n\r\n{}", 0, CONTROL_ERROR_PROTOCOL,
     "*says 500 and no reason*" },
   { "a refusal whose reason is a number", "HTTP/1.1 404 X\r\n\r\n{\"error\": 7}", 0,
+    CONTROL_ERROR_PROTOCOL, "*says 404 and no reason*" },
+  { "a refusal whose reason is empty", "HTTP/1.1 404 X\r\n\r\n{\"error\": \"\"}", 0,
     CONTROL_ERROR_PROTOCOL, "*says 404 and no reason*" },
   { "another place", "HTTP/1.1 302 X\r\nLocation: http://x/\r\n\r\n{}", 0, CONTROL_ERROR_PROTOCOL,
     "*says 302 and no reason*" },
@@ -359,7 +361,7 @@ test_server (void)
     { "GET", "/a/x/b/", NULL, "there is no /a/x/b/: *" },
     { "PUT", "/a", NULL, "/a is not for PUT, but for GET" },
     { "GET", "/a/x/b", NULL, "/a/x/b is not for GET, but for POST" },
-    { "GET", "/a", "[1]", "*not a JSON object" },
+    { "GET", "/a", "[1]", "*not a JSON object*" },
     { "GET", "/a", "{\"fail\":0}", "it failed" },
     { "GET", "/a", NULL, "{\"name\":\"\",\"data\":\"d\"}" },
     { "DELETE", "/a/x%2Fy", NULL, "{\"name\":\"x%2Fy\",\"data\":\"d\"}" },
@@ -371,7 +373,7 @@ test_server (void)
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GError) error = NULL;
   char data[] = "d";
-  ControlServer *server = control_server_new (path, ROUTES, data, &error);
+  ControlServer *server = control_server_new (path, ROUTES, data, NULL, &error);
 
   g_assert_no_error (error);
   for (gsize i = 0; i < G_N_ELEMENTS (CALLS); i++)

@@ -145,6 +145,10 @@ test_config (void)
     { "[desktop]\noverlay=16000000TiB\n", "[desktop] overlay: 16000000TiB is out of range" },
     { "[gc]\nkeep=0\n", "[gc] keep: " },
     { "[gc]\nkeep=-1\n", "[gc] keep: " },
+    { "[gc]\nkeep[de]=5\n", "[gc] keep[de]: unknown key" },
+    { "[paths]\nstate=\\x\\\n", "'\\x\\' is not an absolute path" },
+    { "[paths]\nstate=/\xff\n", "[paths] state: the value is not UTF-8" },
+    { "[paths]\nstate=\033[2J\n", "' [2J' is not an absolute path" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)

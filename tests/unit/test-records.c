@@ -78,6 +78,33 @@ test_signature_is_checked (Fixture *f, gconstpointer data)
     }
 }
 
+/* The line of base64 has one spelling.  */
+static void
+test_signature_line (Fixture *f, gconstpointer data)
+{
+  static const struct
+  {
+    const char *bytes;
+    gsize size;
+  } BEHIND[] = { { " ", 1 }, { "\r", 1 }, { "=", 1 }, { "\0", 1 }, { "\0garbage", 8 } };
+  g_autoptr (GBytes) bytes = signature_sign (f->secret, "text", 4, NULL);
+  gsize size;
+  const char *signed_text = g_bytes_get_data (bytes, &size);
+  gsize line_end = size - strlen ("\ntext");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BEHIND); i++)
+    {
+      g_autoptr (GByteArray) spoiled = g_byte_array_new ();
+      gsize ignored;
+      g_byte_array_append (spoiled, (const guint8 *)signed_text, (guint)line_end);
+      g_byte_array_append (spoiled, (const guint8 *)BEHIND[i].bytes, (guint)BEHIND[i].size);
+      g_byte_array_append (spoiled, (const guint8 *)"\ntext", 5);
+      g_autofree char *text =
+          signature_verify (f->public, (const char *)spoiled->data, spoiled->len, &ignored, NULL);
+      g_assert_null (text);
+    }
+}
+
 static void
 test_another_key (Fixture *f, gconstpointer data)
 {
@@ -239,6 +266,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/signature/checked", Fixture, NULL, set_up, test_signature_is_checked, tear_down);
+  g_test_add ("/signature/line", Fixture, NULL, set_up, test_signature_line, tear_down);
   g_test_add ("/signature/another-key", Fixture, NULL, set_up, test_another_key, tear_down);
   g_test_add ("/signature/secret-key", Fixture, NULL, set_up, test_secret_key, tear_down);
   g_test_add ("/record/file", Fixture, NULL, set_up, test_record_file, tear_down);

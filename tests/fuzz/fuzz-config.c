@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A configuration: every value in its range, and an error names the file.
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "qcow-backing/config.h"
+#include "qcow-backing/desktop-limits.h"
+#include "qcow-backing/size.h"
+
+#define NAME "gild.conf"
+
+gboolean
+fuzz_input (const guint8 *data, gsize size)
+{
+  static const char *const VIRT_TYPES[] = { "auto", "kvm", "qemu", NULL };
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) error = NULL;
+
+  if (!g_key_file_load_from_data (file, (const char *)data, size, G_KEY_FILE_KEEP_TRANSLATIONS,
+                                  NULL))
+    return FALSE;
+  g_autoptr (Config) config = config_from_key_file (file, NAME, &error);
+  if (!fuzz_check_result (config, error))
+    {
+      g_assert_true (g_str_has_prefix (error->message, NAME ": ["));
+      return FALSE;
+    }
+  g_assert_true (g_path_is_absolute (config->state_dir) && g_path_is_absolute (config->run_dir));
+  g_assert_true (config->cache_size_bytes >= MiB && config->cache_size_bytes <= TiB);
+  g_assert_cmpuint (config->overlay_bytes, >=, DESKTOP_OVERLAY_MIN);
+  g_assert_cmpuint (config->overlay_bytes, <=, DESKTOP_SIZE_MAX);
+  g_assert_cmpuint (config->spill_bytes, <=, DESKTOP_SIZE_MAX);
+  g_assert_true (g_strv_contains (VIRT_TYPES, config->virt_type));
+  g_assert_true (config->keep_versions >= 1 && config->keep_versions <= 1000000);
+  return TRUE;
+}

@@ -1,0 +1,2 @@
+untrusted comment: verify with k.pub
+RWR4bjzwxB9HQ6zgZHZfyFM2DxP3CArlytmBJBmONwYx5y3E5LzfMvmFWtZlqH1xFEJ6Yoip68AhOZLs5noZpAZws5ndoeXMNgw=

@@ -1,0 +1,2 @@
+untrusted comment: verify with k.pub
+RWR4bjzwxB9HQ1ccpOvbT5L7k0Res+g+SMyYwQlWr3YJVxZ3wEwRRLOB3WVKMdifx0sapi0z8WvBfP0kw4Nou/2/spwAZpWC5w0=
