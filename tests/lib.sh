@@ -26,6 +26,9 @@ export srcdir
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/gild-test.XXXXXX")
 chmod 755 "$tmp"
 export TMPDIR=$tmp
+# What a build with sanitizers says of any process is in $tmp/sanitizer.PID.
+export ASAN_OPTIONS=log_path=$tmp/sanitizer:${ASAN_OPTIONS:-}
+export TSAN_OPTIONS=log_path=$tmp/sanitizer:${TSAN_OPTIONS:-}
 tap_count=0 tap_failed=0 tap_main=$BASHPID tap_cleanup=() tap_where='' tap_done=''
 
 # What was started last ends first; the directory goes when nothing uses it any more.
@@ -239,6 +242,13 @@ new_site ()
 
 done_testing ()
 {
+    local report
+    for report in "$tmp"/sanitizer.*; do
+        if [ -e "$report" ] && ! grep -q 'does not work under ptrace' "$report"; then
+            not_ok "$(basename "$report")"
+            diag_file "$report"
+        fi
+    done
     tap_done=1
     echo "1..$tap_count"
     exit $((tap_failed > 0))
