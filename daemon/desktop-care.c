@@ -106,7 +106,7 @@ care_stuck (const DesktopPicture *picture)
                                    : care_without_image (picture);
   if (picture->overlay_used >= mark (picture->overlay_cap, SPILL_PERCENT)
       && !spill_is_full (picture))
-    return (DesktopCare){ CARE_SPILL, CONDITION_FULL };
+    return (DesktopCare){ CARE_SPILL, CONDITION_NEARLY_FULL };
   return overlay_is_full (picture) ? (DesktopCare){ CARE_NOTHING, CONDITION_FULL }
                                    : care_without_image (picture);
 }

@@ -148,27 +148,46 @@ read_limit (WatchedDesktop *desktop)
 }
 
 static gboolean
+look_at_overlays (WatchedDesktop *desktop, GError **error)
+{
+  const Config *config = desktop->config;
+  DesktopPicture *picture = &desktop->picture;
+
+  if (!desktop->is_known
+      && !spill_look (config, desktop->pin, desktop->domain, &picture->is_spilled, error))
+    return FALSE;
+  desktop->is_known = TRUE;
+  if (!overlay_measure (config, desktop->pin->name, &picture->overlay_used, &picture->overlay_cap))
+    return fail (error, "its overlay is not mounted in %s any more", config->run_dir);
+  picture->spill_used = picture->is_spilled ? spill_used_bytes (config, desktop->pin) : 0;
+  picture->disk_room = spill_disk_room_bytes (config);
+  return TRUE;
+}
+
+/* Forget how often it was resumed when it runs, or when nbdkit is away: that starts anew.  */
+static void
+count_resumes (WatchedDesktop *desktop)
+{
+  DesktopPicture *picture = &desktop->picture;
+  gboolean ran_well = g_get_monotonic_time () - desktop->resumed_us > RAN_WELL_MS * 1000;
+
+  if ((picture->run == DESKTOP_RUNS && ran_well)
+      || (picture->run == DESKTOP_STUCK && !picture->nbdkit_answers))
+    picture->n_resumes = 0;
+}
+
+static gboolean
 take_picture (WatchedDesktop *desktop, GError **error)
 {
   DesktopPicture *picture = &desktop->picture;
   g_autofree char *nbd_socket = config_run_path (desktop->config, "nbd.sock", NULL);
 
-  if (!desktop->is_known
-      && !spill_look (desktop->config, desktop->pin, desktop->domain, &picture->is_spilled, error))
-    return FALSE;
-  desktop->is_known = TRUE;
   picture->run = look_at_domain (desktop);
-  if (!overlay_measure (desktop->config, desktop->pin->name, &picture->overlay_used,
-                        &picture->overlay_cap))
-    return fail (error, "%s has no overlay that is mounted", desktop->pin->name);
+  if (!look_at_overlays (desktop, picture->run == DESKTOP_ELSE ? NULL : error))
+    return picture->run == DESKTOP_ELSE; // one that ends has none any more
   read_limit (desktop);
-  picture->spill_used = picture->is_spilled ? spill_used_bytes (desktop->config, desktop->pin) : 0;
-  picture->disk_room = spill_disk_room_bytes (desktop->config);
   picture->nbdkit_answers = picture->run == DESKTOP_STUCK && nbd_check (nbd_socket, NULL);
-  if (picture->run == DESKTOP_RUNS
-          ? g_get_monotonic_time () - desktop->resumed_us > RAN_WELL_MS * 1000
-          : picture->run == DESKTOP_STUCK && !picture->nbdkit_answers)
-    picture->n_resumes = 0;
+  count_resumes (desktop);
   if (picture->run == DESKTOP_RUNS)
     unmark_held (desktop);
   return TRUE;
