@@ -155,6 +155,19 @@ claim (ChunkStaging *staging, const ChunkId *id)
          && g_hash_table_add (staging->added, g_memdup2 (id, sizeof *id));
 }
 
+/* Take back what claim did for ID: it could not be staged, and commit must not find a part of it.
+ */
+static void
+disclaim (ChunkStaging *staging, const ChunkId *id)
+{
+  char hex[CHUNK_HEX_SIZE];
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
+
+  chunk_id_to_hex (id, hex);
+  unlinkat (staging->fd, hex, 0);
+  g_hash_table_remove (staging->added, id);
+}
+
 static gboolean
 write_file (ChunkStaging *staging, const char *name, const guint8 *data, gsize size, GError **error)
 {
@@ -177,6 +190,20 @@ make_chunk_directory (ChunkStore *store, const ChunkId *id, GError **error)
          || fail_errno (error, "make %s/%s", chunk_store_path (store), file);
 }
 
+/* Write chunk ID compressed, to *FRAME_SIZE bytes, and make the directory that it will be in.  */
+static gboolean
+stage (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size, gsize *frame_size,
+       GError **error)
+{
+  guint8 frame[CHUNK_FRAME_SIZE_MAX];
+  char hex[CHUNK_HEX_SIZE];
+
+  chunk_id_to_hex (id, hex);
+  return chunk_frame_encode (data, size, frame, frame_size, error)
+         && write_file (staging, hex, frame, *frame_size, error)
+         && make_chunk_directory (staging->store, id, error);
+}
+
 gboolean
 chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                    GError **error)
@@ -189,19 +216,15 @@ gboolean
 chunk_staging_replace (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                        GError **error)
 {
-  guint8 frame[CHUNK_FRAME_SIZE_MAX];
-  char hex[CHUNK_HEX_SIZE];
   gsize frame_size;
 
   if (!claim (staging, id))
     return TRUE;
-  if (!chunk_frame_encode (data, size, frame, &frame_size, error))
-    return FALSE;
-  chunk_id_to_hex (id, hex);
-  if (!write_file (staging, hex, frame, frame_size, error)
-      || !make_chunk_directory (staging->store, id, error))
-    return FALSE;
-
+  if (!stage (staging, id, data, size, &frame_size, error))
+    {
+      disclaim (staging, id);
+      return FALSE;
+    }
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&staging->lock);
   staging->stats.new_chunks++;
   staging->stats.new_bytes += size;

@@ -14,7 +14,8 @@ ChunkStaging *chunk_staging_new (ChunkStore *store, GError **error);
 void chunk_staging_free (ChunkStaging *staging);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChunkStaging, chunk_staging_free)
 
-/* Add the chunk of SIZE bytes at DATA whose id is ID, unless store or staging has it already.  */
+/* Add the chunk of SIZE bytes at DATA whose id is ID, unless store or staging has it already. After
+   a failure the staging is as before.  */
 gboolean chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                             GError **error);
 
