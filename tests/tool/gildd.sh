@@ -314,7 +314,8 @@ test_memory ()
     for _ in $(seq 200); do
         call POST /desktops/pc1/prepare "$PREPARE"
     done
-    run_ok 'it takes at most 30 MiB' test "$(awk '/VmHWM/ { print $2 }' "/proc/$gildd/status")" -le $((30 * 1024))
+    grep -q 'lib[at]san' "/proc/$gildd/maps" || # a sanitizer takes memory of its own
+        run_ok 'it takes at most 30 MiB' test "$(awk '/VmHWM/ { print $2 }' "/proc/$gildd/status")" -le $((30 * 1024))
 }
 
 test_end ()
