@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Tells the thread sanitizer of GLib's locks, which it cannot see, as GLib is built without it.
 //
-// These functions are found before GLib's of the same names, and call those.
+// gild finds these functions before GLib's of the same names, which they call.  GIO does not find
+// them, since it has further means, unseen too, to keep its threads apart.
 
 #include <dlfcn.h>
 #include <glib.h>

@@ -174,7 +174,7 @@ was_read_ahead ()
     mv "$tmp/saved" "$file"
     return 1
 }
-run_ok 'the chunk after it is read ahead' wait_for 5 was_read_ahead
+run_ok 'the chunk after it is read ahead' wait_for 30 was_read_ahead
 run_ok 'with the right bytes' cmp "$tmp/part" <(tail -c +$((6 * CHUNK + 1)) "$tmp/mapped.raw" | head -c 4096)
 
 # Damage: an error, never other bytes.  A server of its own, with nothing cached.
