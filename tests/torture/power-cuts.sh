@@ -92,16 +92,17 @@ goes_on ()
         publish_disk "$1" "$tmp/next.raw" && settles "$1"
 }
 
-# The k-th of n cuts of an operation is at k/n of its time; every second one a little later, before the end of a sync,
-# when there is most to lose; and each fourth one when all is done.
+# The k-th of n cuts of an operation is at k/n of its time, or a little later, before the end of a sync, when there is
+# most to lose; each fourth one is when all is done.
 cut_all ()
 {
     local i k at mode end name n=$(((count + ${#operations[@]} - 1) / ${#operations[@]}))
     for ((i = 0; i < count; i++)); do
         name=${operations[i % ${#operations[@]}]} k=$((i / ${#operations[@]} + 1)) mode=()
         end=$("$cutter" --count "$tmp/$name/log")
-        [ $(((k + k / 4) % 2)) = 1 ] || mode+=(--ordered)
-        [ $((k % 2)) = 0 ] || mode+=(--to-sync)
+        RANDOM=$((seed * 10000 + i)) # from which what follows comes
+        [ $((RANDOM % 2)) = 0 ] || mode+=(--ordered)
+        [ $((RANDOM % 2)) = 0 ] || mode+=(--to-sync)
         at=$((end * k / n))
         [ $((k % 4)) != 0 ] || at=$end
         cut_power "$name" "$at" "$end" $((seed * 1000000 + i)) "${mode[@]}"
