@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What goes wrong while a desktop runs pauses it, and never shows the guest an I/O error.
 . "$(dirname "$0")/lib.sh"
-needs jq debugfs
+needs jq debugfs nbdinfo
 host_up
 
 # reads_on NAME: wait until the guest has read some MiB more.
@@ -93,6 +93,14 @@ is 'a guest that writes past its cap survives the kills of nbdkit, gildd and lib
 is 'it has spilled' "$(condition pc2)" spilled
 is 'the guest has seen no error' "$(disk_errors pc2)" none
 virsh -q destroy pc2
+
+# Also what keeps nbdkit up has children that die.
+for round in $(seq 60); do
+    kill_service nbdkit
+    sleep 0.03
+done
+run_ok 'nbdkit comes back however often it and what starts it is killed' \
+    wait_for 10 nbdinfo --size "nbd+unix:///demo/desktop@1?socket=$run/nbd.sock"
 
 # Somebody kills QEMU.
 kill -KILL "$(cat /run/libvirt/qemu/pc1.pid)"
