@@ -4,13 +4,20 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+#include <gio/gio.h>
 
 #include "desktop-limits.h"
 #include "fail.h"
+#include "image-name.h"
 #include "size.h"
 
 #define INSTALLED_CONFIG SYSCONFDIR "/gild/gild.conf"
+
+#define DEPARTMENT_GROUP "department "
 
 typedef enum
 {
@@ -18,7 +25,9 @@ typedef enum
   KEY_SIZE,      // guint64, bytes
   KEY_AUTO_SIZE, // the same, or "auto": a part of the RAM
   KEY_COUNT,     // guint
-  KEY_VIRT_TYPE, // char *
+  KEY_CHOICE,    // char *, one of several words
+  KEY_ADDRESS,   // char *, an IP address
+  KEY_HOURS,     // ConfigHours
 } KeyType;
 
 /* Every key and every default, here alone.  */
@@ -30,6 +39,7 @@ static const struct
   const char *default_value;
   guint64 min, max;                      // of sizes and counts
   guint64 auto_part, auto_min, auto_max; // "auto" is this part of the RAM, within these
+  const char *choices;                   // separated by commas
 } KEYS[] = {
   { "paths", "state", KEY_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
   { "paths", "run", KEY_PATH, offsetof (Config, run_dir), "/run/gild" },
@@ -38,8 +48,18 @@ static const struct
   { "desktop", "overlay", KEY_AUTO_SIZE, offsetof (Config, overlay_bytes), "auto",
     DESKTOP_OVERLAY_MIN, DESKTOP_SIZE_MAX, 8, 512 * MiB, 4 * GiB },
   { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
-  { "desktop", "virt-type", KEY_VIRT_TYPE, offsetof (Config, virt_type), "auto" },
+  { "desktop", "virt-type", KEY_CHOICE, offsetof (Config, virt_type), "auto",
+    .choices = "kvm,qemu,auto" },
   { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5", 1, 1000000 },
+  { "store", "limit", KEY_SIZE, offsetof (Config, store_limit_bytes), "0", 0, DESKTOP_SIZE_MAX },
+  { "network", "listen", KEY_ADDRESS, offsetof (Config, listen_address), "::" },
+  { "network", "port", KEY_COUNT, offsetof (Config, port), "10890", 1, 65535 },
+  { "network", "upload-limit", KEY_SIZE, offsetof (Config, upload_limit_bytes), "0", 0, TiB },
+  { "fetch", "deadline", KEY_COUNT, offsetof (Config, fetch_deadline_seconds), "30", 1, 3600 },
+  { "fetch", "prefetch", KEY_CHOICE, offsetof (Config, prefetch), "night",
+    .choices = "always,night,never" },
+  { "fetch", "night", KEY_HOURS, offsetof (Config, night), "22:00-06:00" },
+  { "fetch", "day-limit", KEY_SIZE, offsetof (Config, day_limit_bytes), "0", 0, TiB },
 };
 
 static guint64
@@ -77,6 +97,42 @@ read_count (gsize key, const char *text, guint *count, GError **error)
 }
 
 static gboolean
+set_choice (gsize key, const char *text, char **choice, GError **error)
+{
+  g_auto (GStrv) choices = g_strsplit (KEYS[key].choices, ",", -1);
+  g_autofree char *list = g_strjoinv (", ", choices);
+
+  if (!g_strv_contains ((const char *const *)choices, text))
+    return fail (error, "'%s' is not one of: %s", text, list);
+  g_free (*choice);
+  *choice = g_strdup (text);
+  return TRUE;
+}
+
+static gboolean
+set_address (const char *text, char **address, GError **error)
+{
+  if (!g_hostname_is_ip_address (text))
+    return fail (error, "'%s' is not an IP address", text);
+  g_free (*address);
+  *address = g_strdup (text);
+  return TRUE;
+}
+
+static gboolean
+read_hours (const char *text, ConfigHours *hours, GError **error)
+{
+  guint h1, m1, h2, m2;
+
+  if (strlen (text) != strlen ("HH:MM-HH:MM") || strspn (text, "0123456789:-") != strlen (text)
+      || sscanf (text, "%2u:%2u-%2u:%2u", &h1, &m1, &h2, &m2) != 4 || h1 > 23 || h2 > 23 || m1 > 59
+      || m2 > 59)
+    return fail (error, "'%s' is not a time of the day: write it as 22:00-06:00", text);
+  *hours = (ConfigHours){ h1 * 60 + m1, h2 * 60 + m2 };
+  return TRUE;
+}
+
+static gboolean
 set_value (Config *config, gsize key, const char *text, GError **error)
 {
   gpointer field = G_STRUCT_MEMBER_P (config, KEYS[key].offset);
@@ -99,12 +155,12 @@ set_value (Config *config, gsize key, const char *text, GError **error)
       return read_size (key, text, field, error);
     case KEY_COUNT:
       return read_count (key, text, field, error);
-    case KEY_VIRT_TYPE:
-      if (!g_str_equal (text, "kvm") && !g_str_equal (text, "qemu") && !g_str_equal (text, "auto"))
-        return fail (error, "'%s' is not a virtualisation type: write kvm, qemu or auto", text);
-      g_free (*(char **)field);
-      *(char **)field = g_strdup (text);
-      return TRUE;
+    case KEY_CHOICE:
+      return set_choice (key, text, field, error);
+    case KEY_ADDRESS:
+      return set_address (text, field, error);
+    case KEY_HOURS:
+      return read_hours (text, field, error);
     }
   g_return_val_if_reached (FALSE);
 }
@@ -132,12 +188,48 @@ read_key (Config *config, GKeyFile *file, const char *group, const char *name, G
   return text && set_value (config, (gsize)key, text, error);
 }
 
+static void
+department_free (gpointer data)
+{
+  ConfigDepartment *department = data;
+
+  g_free (department->name);
+  g_strfreev (department->hosts);
+  g_free (department);
+}
+
+static gboolean
+read_department (Config *config, GKeyFile *file, const char *path, const char *group,
+                 GError **error)
+{
+  const char *name = group + strlen (DEPARTMENT_GROUP);
+  g_autofree char *any_image = g_strdup_printf ("%s/any", name);
+  g_auto (GStrv) keys = g_key_file_get_keys (file, group, NULL, NULL);
+
+  if (!image_name_check (any_image, NULL))
+    return fail (error, "%s: [%s]: '%s' is not a department's name", path, group, name);
+  for (gsize i = 0; keys && keys[i]; i++)
+    if (!g_str_equal (keys[i], "hosts"))
+      return fail (error, "%s: [%s] %s: unknown key; gild.conf(5) lists what there is", path, group,
+                   keys[i]);
+  g_autofree char *hosts = g_key_file_get_value (file, group, "hosts", NULL);
+  if (!hosts || !g_utf8_validate (hosts, -1, NULL))
+    return fail (error, "%s: [%s]: hosts= is missing: write patterns of host names, pc-*;srv1",
+                 path, group);
+  ConfigDepartment *department = g_new (ConfigDepartment, 1);
+  *department = (ConfigDepartment){ g_strdup (name), g_strsplit (hosts, ";", -1) };
+  g_ptr_array_add (config->departments, department);
+  return TRUE;
+}
+
 static gboolean
 read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
 {
   g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
   g_autoptr (GError) cause = NULL;
 
+  if (g_str_has_prefix (group, DEPARTMENT_GROUP))
+    return read_department (config, file, path, group, error);
   for (gsize i = 0; names && names[i]; i++)
     if (!read_key (config, file, group, names[i], &cause))
       return fail (error, "%s: [%s] %s: %s", path, group, names[i], cause->message);
@@ -150,6 +242,7 @@ config_from_key_file (GKeyFile *file, const char *path, GError **error)
   g_autoptr (Config) config = g_new0 (Config, 1);
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
+  config->departments = g_ptr_array_new_with_free_func (department_free);
   for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
     if (!set_value (config, i, KEYS[i].default_value, error))
       return NULL;
@@ -186,7 +279,38 @@ config_free (Config *config)
   g_free (config->state_dir);
   g_free (config->run_dir);
   g_free (config->virt_type);
+  g_free (config->listen_address);
+  g_free (config->prefetch);
+  g_ptr_array_unref (config->departments);
   g_free (config);
+}
+
+gboolean
+config_host_may_have (const Config *config, const char *image, const char *host)
+{
+  gsize length = strcspn (image, "/");
+
+  for (guint i = 0; i < config->departments->len; i++)
+    {
+      const ConfigDepartment *department = config->departments->pdata[i];
+      if (strlen (department->name) != length || strncmp (department->name, image, length) != 0)
+        continue;
+      for (gsize j = 0; department->hosts[j]; j++)
+        if (g_pattern_match_simple (department->hosts[j], host))
+          return TRUE;
+      return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+config_is_night (const Config *config, guint minute)
+{
+  const ConfigHours *night = &config->night;
+
+  if (night->begin <= night->end)
+    return minute >= night->begin && minute < night->end;
+  return minute >= night->begin || minute < night->end;
 }
 
 static char *

@@ -7,15 +7,37 @@
 
 #include <glib.h>
 
+/* A time of each day, in minutes after midnight; it goes over midnight where BEGIN is the later. */
 typedef struct
 {
-  char *state_dir;          // [paths] state: store, images, site; absolute
-  char *run_dir;            // [paths] run: sockets, pins, overlays; absolute
-  guint64 cache_size_bytes; // [nbd] cache-size: decompressed chunks that nbdkit keeps
-  guint64 overlay_bytes;    // [desktop] overlay: cap of one desktop's RAM overlay
-  guint64 spill_bytes;      // [desktop] spill: most that a desktop may spill to disk
-  char *virt_type;          // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
-  guint keep_versions;      // [gc] keep: versions of each image that gc leaves
+  guint begin, end;
+} ConfigHours;
+
+/* [department NAME]: which hosts may have its images.  */
+typedef struct
+{
+  char *name;
+  char **hosts; // patterns of their names, with * and ?
+} ConfigDepartment;
+
+typedef struct
+{
+  char *state_dir;              // [paths] state: store, images, site; absolute
+  char *run_dir;                // [paths] run: sockets, pins, overlays; absolute
+  guint64 cache_size_bytes;     // [nbd] cache-size: decompressed chunks that nbdkit keeps
+  guint64 overlay_bytes;        // [desktop] overlay: cap of one desktop's RAM overlay
+  guint64 spill_bytes;          // [desktop] spill: most that a desktop may spill to disk
+  char *virt_type;              // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
+  guint keep_versions;          // [gc] keep: versions of each image that gc leaves
+  guint64 store_limit_bytes;    // [store] limit: of a host that is no origin; 0: none
+  char *listen_address;         // [network] listen: an IP address
+  guint port;                   // [network] port
+  guint64 upload_limit_bytes;   // [network] upload-limit: a second, to all together; 0: none
+  guint fetch_deadline_seconds; // [fetch] deadline: that a read waits for a chunk
+  char *prefetch;               // [fetch] prefetch: "always", "night" or "never"
+  ConfigHours night;            // [fetch] night
+  guint64 day_limit_bytes;      // [fetch] day-limit: a second, for prefetch by day; 0: none
+  GPtrArray *departments;       // of ConfigDepartment
 } Config;
 
 /* Read the configuration from PATH, or with NULL from $GILD_CONFIG, or else from the installed
@@ -26,6 +48,12 @@ Config *config_load (const char *path, GError **error);
 Config *config_from_key_file (GKeyFile *file, const char *path, GError **error);
 void config_free (Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
+
+/* Whether HOST may have IMAGE: where its department is not configured, every host may.  */
+gboolean config_host_may_have (const Config *config, const char *image, const char *host);
+
+/* Whether MINUTE, after midnight in local time, is in the configured night.  */
+gboolean config_is_night (const Config *config, guint minute);
 
 /* Paths below the configured directories, owned by the caller.  PARTS end with NULL.  */
 char *config_state_path (const Config *config, ...) G_GNUC_NULL_TERMINATED;

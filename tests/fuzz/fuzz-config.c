@@ -14,6 +14,7 @@ gboolean
 fuzz_input (const guint8 *data, gsize size)
 {
   static const char *const VIRT_TYPES[] = { "auto", "kvm", "qemu", NULL };
+  static const char *const PREFETCH[] = { "always", "night", "never", NULL };
   g_autoptr (GKeyFile) file = g_key_file_new ();
   g_autoptr (GError) error = NULL;
 
@@ -33,5 +34,10 @@ fuzz_input (const guint8 *data, gsize size)
   g_assert_cmpuint (config->spill_bytes, <=, DESKTOP_SIZE_MAX);
   g_assert_true (g_strv_contains (VIRT_TYPES, config->virt_type));
   g_assert_true (config->keep_versions >= 1 && config->keep_versions <= 1000000);
+  g_assert_true (g_strv_contains (PREFETCH, config->prefetch));
+  g_assert_true (g_hostname_is_ip_address (config->listen_address));
+  g_assert_true (config->port >= 1 && config->port <= 65535);
+  g_assert_true (config->night.begin < 24 * 60 && config->night.end < 24 * 60);
+  config_host_may_have (config, "accounting/desktop", "pc-1");
   return TRUE;
 }

@@ -148,6 +148,19 @@ test_config (void)
     { "[gc]\nkeep[de]=5\n", "[gc] keep[de]: unknown key" },
     { "[paths]\nstate=\\x\\\n", "'\\x\\' is not an absolute path" },
     { "[paths]\nstate=/\xff\n", "[paths] state: the value is not UTF-8" },
+    { "[network]\nlisten=server\n", "[network] listen: 'server' is not an IP address" },
+    { "[network]\nport=0\n", "[network] port: " },
+    { "[network]\nport=65536\n", "[network] port: " },
+    { "[fetch]\nprefetch=weekly\n", "[fetch] prefetch: 'weekly' is not one of" },
+    { "[fetch]\nnight=22-6\n", "[fetch] night: '22-6' is not a time" },
+    { "[fetch]\nnight=24:00-06:00\n", "[fetch] night: " },
+    { "[fetch]\nnight=22:00-06:60\n", "[fetch] night: " },
+    { "[fetch]\nnight= 2:00-06:00x\n", "[fetch] night: " },
+    { "[fetch]\ndeadline=0\n", "[fetch] deadline: " },
+    { "[department a/b]\nhosts=*\n", "'a/b' is not a department's name" },
+    { "[department ]\nhosts=*\n", "'' is not a department's name" },
+    { "[department a]\n", "[department a]: hosts= is missing" },
+    { "[department a]\nhost=*\nhosts=*\n", "[department a] host: unknown key" },
     { "[paths]\nstate=\033[2J\n", "' [2J' is not an absolute path" },
   };
 
@@ -174,6 +187,37 @@ test_config (void)
 }
 
 static void
+test_departments (void)
+{
+  g_autoptr (Config) config =
+      load ("[department accounting]\nhosts=pc-*;srv1\n[department empty]\nhosts=\n", NULL);
+
+  g_assert_true (config_host_may_have (config, "accounting/desktop", "pc-7"));
+  g_assert_true (config_host_may_have (config, "accounting/desktop", "srv1"));
+  g_assert_false (config_host_may_have (config, "accounting/desktop", "srv11"));
+  g_assert_false (config_host_may_have (config, "accounting/desktop", "xpc-7"));
+  g_assert_false (config_host_may_have (config, "empty/desktop", "pc-7"));
+  g_assert_true (config_host_may_have (config, "account/desktop", "xpc-7"));
+  g_assert_true (config_host_may_have (config, "accounting2/desktop", "xpc-7"));
+}
+
+static void
+test_night (void)
+{
+  g_autoptr (Config) over_midnight = load ("", NULL);
+  g_autoptr (Config) within = load ("[fetch]\nnight=01:30-02:00\n", NULL);
+
+  g_assert_true (config_is_night (over_midnight, 22 * 60));
+  g_assert_true (config_is_night (over_midnight, 0));
+  g_assert_true (config_is_night (over_midnight, 6 * 60 - 1));
+  g_assert_false (config_is_night (over_midnight, 6 * 60));
+  g_assert_false (config_is_night (over_midnight, 22 * 60 - 1));
+  g_assert_true (config_is_night (within, 90));
+  g_assert_false (config_is_night (within, 120));
+  g_assert_false (config_is_night (within, 89));
+}
+
+static void
 test_config_is_missing (void)
 {
   g_autoptr (GError) error = NULL;
@@ -191,6 +235,8 @@ main (int argc, char **argv)
   g_test_add_func ("/names/desktops-and-channels", test_desktop_and_channel_names);
   g_test_add_func ("/sizes", test_sizes);
   g_test_add_func ("/config/values", test_config);
+  g_test_add_func ("/config/departments", test_departments);
+  g_test_add_func ("/config/night", test_night);
   g_test_add_func ("/config/missing", test_config_is_missing);
   return g_test_run ();
 }
