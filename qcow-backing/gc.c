@@ -336,7 +336,7 @@ sweep_damaged_chunk (const ChunkId *id, gpointer data, GError **error)
   ChunkStore *store = image_library_store (gc->library);
   g_autoptr (GError) local_error = NULL;
 
-  if ((chunk_store_has (store, id) || !g_hash_table_contains (gc->needed, id))
+  if ((chunk_store_keeps (store, id) || !g_hash_table_contains (gc->needed, id))
       && !damaged_chunk_forget (store, id, &local_error))
     g_message ("%s", local_error->message);
   return TRUE;
