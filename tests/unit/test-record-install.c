@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "library-fixture.h"
 #include "qcow-backing/chunk-staging.h"
 #include "qcow-backing/record-install.h"
 
@@ -13,31 +14,12 @@
 
 typedef struct
 {
-  char *directory;
-  Config *config;
-  ImageLibrary *library;
+  LibraryFixture site;
+  ImageLibrary *library; // the site's
   SigningKey *key;
   VersionRecord *record; // of IMAGE@7, whose index is DATA
   GBytes *data;
 } Fixture;
-
-static void
-make_directory (const Fixture *f, const char *name)
-{
-  g_autofree char *path = g_build_filename (f->directory, name, NULL);
-
-  g_assert_cmpint (g_mkdir (path, 0755), ==, 0);
-}
-
-static void
-make_keys (Fixture *f)
-{
-  g_autofree char *secret_path = g_build_filename (f->directory, "site", "site.sec", NULL);
-  g_autofree char *public_path = g_build_filename (f->directory, "site", "site.pub", NULL);
-
-  g_assert_true (signing_key_generate (secret_path, public_path, NULL));
-  f->key = signing_key_load (secret_path, NULL);
-}
 
 static VersionRecord *
 make_record (GBytes *index)
@@ -63,33 +45,19 @@ set_up (Fixture *f, gconstpointer data)
 {
   ChunkId ids[4] = { { { 1 } }, { { 2 } }, { { 3 } }, { { 4 } } };
 
-  f->directory = g_dir_make_tmp ("gild-install-XXXXXX", NULL);
-  make_directory (f, "site");
-  make_directory (f, "store.castr");
-  make_directory (f, "images");
-  make_keys (f);
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_key_file_set_value (file, "paths", "state", f->directory);
-  f->config = config_from_key_file (file, "test", NULL);
-  f->library = image_library_open (f->config, NULL);
+  library_fixture_set_up (&f->site);
+  f->library = f->site.library;
+  f->key = f->site.key;
   f->data = index_build (SIZE, ids);
   f->record = make_record (f->data);
-  g_assert_nonnull (f->library);
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  const char *const argv[] = { "rm", "-r", f->directory, NULL };
-
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
-  image_library_free (f->library);
-  signing_key_free (f->key);
+  library_fixture_tear_down (&f->site);
   version_record_free (f->record);
   g_bytes_unref (f->data);
-  config_free (f->config);
-  g_free (f->directory);
 }
 
 static GBytes *
