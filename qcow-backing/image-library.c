@@ -19,6 +19,7 @@ struct ImageLibrary
   char *images_path;
   ChunkStore *store;
   PublicKey *key;
+  Origin *origin;
 };
 
 ImageLibrary *
@@ -29,7 +30,8 @@ image_library_open (const Config *config, GError **error)
 
   library->images_path = config_state_path (config, "images", NULL);
   library->key = site_load_public_key (config, error);
-  library->store = library->key ? chunk_store_open (store_path, error) : NULL;
+  library->origin = library->key ? origin_load (config, error) : NULL;
+  library->store = library->origin ? chunk_store_open (store_path, error) : NULL;
   if (!library->store)
     return NULL;
   return g_steal_pointer (&library);
@@ -43,6 +45,7 @@ image_library_free (ImageLibrary *library)
   g_free (library->images_path);
   chunk_store_free (library->store);
   public_key_free (library->key);
+  origin_free (library->origin);
   g_free (library);
 }
 
@@ -56,6 +59,12 @@ const PublicKey *
 image_library_public_key (const ImageLibrary *library)
 {
   return library->key;
+}
+
+const Origin *
+image_library_origin (const ImageLibrary *library)
+{
+  return library->origin;
 }
 
 char *

@@ -6,6 +6,7 @@
 #include "chunk-store.h"
 #include "config.h"
 #include "index.h"
+#include "origin.h"
 #include "signature.h"
 #include "version-record.h"
 
@@ -19,6 +20,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImageLibrary, image_library_free)
 
 ChunkStore *image_library_store (const ImageLibrary *library);
 const PublicKey *image_library_public_key (const ImageLibrary *library);
+
+/* What this host kept whole when the library was opened.  */
+const Origin *image_library_origin (const ImageLibrary *library);
 
 /* The names of all images, sorted; owned by the caller.  */
 GPtrArray *image_library_images (const ImageLibrary *library, GError **error);
