@@ -114,7 +114,6 @@ test_own_host (LibraryFixture *f, gconstpointer data)
   static const guint8 BYTES[] = { 1, 2 };
   g_autoptr (Completeness) completeness = completeness_new (f->library);
   g_autofree char *secret = g_build_filename (f->directory, "site", "site.sec", NULL);
-  g_autofree char *replica = g_build_filename (f->directory, "replica.json", NULL);
   g_autoptr (GPtrArray) images = g_ptr_array_new ();
 
   library_fixture_add_version (f, "demo/desktop", 1, BYTES, 2);
@@ -125,29 +124,10 @@ test_own_host (LibraryFixture *f, gconstpointer data)
   g_unlink (secret);
   g_autoptr (Host) peer = own_host_new (f->config, "srv", completeness);
   g_assert_false (peer->is_origin || peer->is_publisher);
-  g_ptr_array_add (images, (char *)"demo/erp");
   g_ptr_array_add (images, (char *)"demo/desktop");
-  g_assert_true (replica_save (f->config, images, NULL));
+  g_assert_true (origin_set_replicas (f->config, images, NULL));
   g_autoptr (Host) origin = own_host_new (f->config, "srv", completeness);
   g_assert_true (origin->is_origin && !origin->is_publisher);
-  g_autoptr (GPtrArray) loaded = replica_load (f->config, NULL);
-  g_assert_cmpuint (loaded->len, ==, 2);
-  g_assert_cmpstr (loaded->pdata[0], ==, "demo/desktop");
-
-  static const char *const BAD[] = {
-    "",
-    "{}",
-    "{\"format\":\"gild-replica-1\",\"images\":[1]}",
-    "{\"format\":\"gild-replica-1\",\"images\":[\"../x\"]}",
-    "{\"format\":\"gild-replica-2\",\"images\":[]}",
-  };
-  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
-    {
-      g_autoptr (GError) error = NULL;
-      g_assert_true (g_file_set_contents (replica, BAD[i], -1, NULL));
-      g_assert_null (replica_load (f->config, &error));
-      g_assert_nonnull (error);
-    }
 }
 
 int
