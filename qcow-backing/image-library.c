@@ -3,9 +3,11 @@
 
 #include "image-library.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "fail.h"
+#include "file-lock.h"
 #include "image-name.h"
 #include "record-file.h"
 #include "site.h"
@@ -76,6 +78,21 @@ image_library_version_path (const ImageLibrary *library, const char *image, guin
                             const char *suffix)
 {
   return g_strdup_printf ("%s/%s/%u%s", library->images_path, image, version, suffix);
+}
+
+int
+image_library_lock (const ImageLibrary *library, const char *image, gboolean wait, GError **error)
+{
+  g_autofree char *directory = image_library_path (library, image, NULL);
+  g_autofree char *path = image_library_path (library, image, IMAGE_LOCK);
+
+  if (g_mkdir_with_parents (directory, 0750) < 0)
+    {
+      fail_errno (error, "make %s", directory);
+      return -1;
+    }
+  return file_lock (AT_FDCWD, path, wait ? LOCK_EX : LOCK_EX | LOCK_NB,
+                    "another publish of this image", error);
 }
 
 /* Add DEPARTMENT/NAME for each image of DEPARTMENT to IMAGES.  */

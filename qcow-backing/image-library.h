@@ -62,6 +62,12 @@ gboolean image_library_fail_missing (const char *image, guint version, GError **
 /* Whoever makes a version of an image locks this file in its directory.  */
 #define IMAGE_LOCK ".lock"
 
+/* Make the directory of IMAGE, and lock it for making a version or changing its channels.  Waits,
+   or without WAIT fails with G_IO_ERROR_WOULD_BLOCK.  Closing the descriptor unlocks; -1 on error.
+ */
+int image_library_lock (const ImageLibrary *library, const char *image, gboolean wait,
+                        GError **error);
+
 /* STATE/images/IMAGE/NAME, owned by the caller; NAME may be NULL.  */
 char *image_library_path (const ImageLibrary *library, const char *image, const char *name);
 char *image_library_version_path (const ImageLibrary *library, const char *image, guint version,
