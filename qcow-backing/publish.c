@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot-profile-file.h"
 #include "fail.h"
 #include "file-write.h"
 #include "image-name.h"
@@ -166,6 +167,16 @@ write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecor
   return record_file_write (path, json, key, error);
 }
 
+/* Before the version exists, when nobody adds to its profile yet.  */
+static void
+inherit_profile (const ImageLibrary *library, const VersionRecord *record, GBytes *data)
+{
+  g_autoptr (Index) index = record->parent ? index_new_from_bytes (data, NULL) : NULL;
+
+  if (index)
+    boot_profile_hand_down (library, record->image, record->parent, record->version, index);
+}
+
 static gboolean
 publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
                 const PublishOptions *options, const Progress *progress, PublishResult *result,
@@ -184,6 +195,7 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
     return FALSE;
   record->created = date_after_days (0);
   result->version = record->version;
+  inherit_profile (library, record, index);
   return write_version (library, key, record, index, error)
          && write_channels (library, key, channels, options->channel, record->version, error);
 }
