@@ -128,21 +128,23 @@ status_of (const GError *error)
   return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Whether PATH is what PATTERN, split at each "/", describes; *NAME is then what "*" stood for,
-   owned by PATH.  */
+/* Whether PATH is what PATTERN, split at each "/", describes; *NAME is then what "*" stood for, of
+   several joined by "/", NULL without one.  */
 static gboolean
-path_matches (char **path, const char *pattern, const char **name)
+path_matches (char **path, const char *pattern, char **name)
 {
   g_auto (GStrv) parts = g_strsplit (pattern, "/", -1);
+  g_autoptr (GString) names = g_string_new (NULL);
+  guint count = 0;
 
-  *name = NULL;
   if (g_strv_length (path) != g_strv_length (parts))
     return FALSE;
   for (gsize i = 0; parts[i]; i++)
     if (g_str_equal (parts[i], "*"))
-      *name = path[i];
+      g_string_append_printf (names, "%s%s", count++ > 0 ? "/" : "", path[i]);
     else if (!g_str_equal (parts[i], path[i]))
       return FALSE;
+  *name = count > 0 ? g_strdup (names->str) : NULL;
   return TRUE;
 }
 
@@ -174,15 +176,16 @@ dispatch (ControlServer *server, const char *method, const char *path, const GBy
 {
   g_auto (GStrv) parts = g_strsplit (path, "/", -1);
   g_autoptr (GString) allow = g_string_new (NULL);
-  const char *name;
 
   for (const ControlRoute *route = server->routes; route->method; route++)
-    if (path_matches (parts, route->path, &name))
-      {
-        if (g_str_equal (route->method, method))
-          return call_handler (server, route, name, body, connection);
-        g_string_append_printf (allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
-      }
+    {
+      g_autofree char *name = NULL;
+      if (!path_matches (parts, route->path, &name))
+        continue;
+      if (g_str_equal (route->method, method))
+        return call_handler (server, route, name, body, connection);
+      g_string_append_printf (allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
+    }
   if (allow->len > 0)
     return answer_error (connection, MHD_HTTP_METHOD_NOT_ALLOWED, allow->str,
                          "%.200s is not for %.20s, but for %s", path, method, allow->str);

@@ -7,15 +7,15 @@
 
 typedef struct ControlServer ControlServer;
 
-/* Answer one request.  NAME is what the route's "*" stood for, NULL without one; BODY is the
-   request's object, NULL where it had none.  DATA is the server's.  Returns the answer, which the
-   server takes over.  On failure the client is told the error's sentence, with status 400 for
-   G_IO_ERROR_INVALID_ARGUMENT, 404 for G_IO_ERROR_NOT_FOUND and 500 for every other.  Runs in the
-   main loop, which waits for it.  */
+/* Answer one request.  NAME is what the route's "*" stood for, of several joined by "/", NULL
+   without one; BODY is the request's object, NULL where it had none.  DATA is the server's. Returns
+   the answer, which the server takes over.  On failure the client is told the error's sentence,
+   with status 400 for G_IO_ERROR_INVALID_ARGUMENT, 404 for G_IO_ERROR_NOT_FOUND and 500 for every
+   other.  Runs in the main loop, which waits for it.  */
 typedef JsonObject *(*ControlHandler) (gpointer data, const char *name, JsonObject *body,
                                        GError **error);
 
-/* A route; in its path one part may be "*", which stands for any name.  */
+/* A route; a part of its path may be "*", which stands for any name.  */
 typedef struct
 {
   const char *method;

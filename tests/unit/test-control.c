@@ -324,6 +324,7 @@ static const ControlRoute ROUTES[] = {
   { "GET", "/a", echo },
   { "POST", "/a/*/b", echo },
   { "DELETE", "/a/*", echo },
+  { "POST", "/b/*/*/c/*", echo },
   { NULL },
 };
 
@@ -361,10 +362,14 @@ test_server (void)
     { "GET", "/a/x/b/", NULL, "there is no /a/x/b/: *" },
     { "PUT", "/a", NULL, "/a is not for PUT, but for GET" },
     { "GET", "/a/x/b", NULL, "/a/x/b is not for GET, but for POST" },
+    { "POST", "/b/x/c/y", NULL, "there is no /b/x/c/y: *" },
+    { "POST", "/b/x/y/d/z", NULL, "there is no /b/x/y/d/z: *" },
     { "GET", "/a", "[1]", "*not a JSON object*" },
     { "GET", "/a", "{\"fail\":0}", "it failed" },
     { "GET", "/a", NULL, "{\"name\":\"\",\"data\":\"d\"}" },
     { "DELETE", "/a/x%2Fy", NULL, "{\"name\":\"x%2Fy\",\"data\":\"d\"}" },
+    { "POST", "/b/x/y/c/7", NULL, "{\"name\":\"x/y/7\",\"data\":\"d\"}" },
+    { "POST", "/b///c/", NULL, "{\"name\":\"//\",\"data\":\"d\"}" },
     { "POST", "/a/x/b?q=1", "{\"c\":[1,2]}",
       "{\"name\":\"x\",\"data\":\"d\",\"body\":{\"c\":[1,2]}}" },
   };
