@@ -6,7 +6,7 @@
 # writes of this PC's. Everything that a script starts ends with it.
 if [ "$(id -u)" = 0 ] && [ -z "${GILD_TEST_HOST:-}" ]; then
     GILD_TEST_HOST=1 exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-        --net -- bash "$0" "$@"
+        --net --uts -- bash "$0" "$@"
 fi
 unset GILD_TEST_HOST
 build=${builddir:-}
