@@ -10,17 +10,33 @@
 #include "file-read.h"
 #include "file-write.h"
 
+/* Write SIGNED_TEXT beside PATH, and TEXT, which is what it says, to PATH.  */
+static gboolean
+write_both (const char *path, GBytes *signed_text, const char *text, gsize size, GError **error)
+{
+  g_autofree char *signed_path = g_strconcat (path, ".sig", NULL);
+
+  return file_write_durably (signed_path, g_bytes_get_data (signed_text, NULL),
+                             g_bytes_get_size (signed_text), 0640, error)
+         && file_write_durably (path, text, size, 0640, error);
+}
+
 gboolean
 record_file_write (const char *path, const char *text, const SigningKey *key, GError **error)
 {
-  g_autofree char *signed_path = g_strconcat (path, ".sig", NULL);
   g_autoptr (GBytes) signed_text = signature_sign (key, text, strlen (text), error);
 
-  if (!signed_text)
-    return FALSE;
-  return file_write_durably (signed_path, g_bytes_get_data (signed_text, NULL),
-                             g_bytes_get_size (signed_text), 0640, error)
-         && file_write_durably (path, text, strlen (text), 0640, error);
+  return signed_text && write_both (path, signed_text, text, strlen (text), error);
+}
+
+gboolean
+record_file_install (const char *path, GBytes *signed_text, const PublicKey *key, GError **error)
+{
+  gsize signed_size, size;
+  const char *data = g_bytes_get_data (signed_text, &signed_size);
+  g_autofree char *text = signature_verify (key, data, signed_size, &size, error);
+
+  return text && write_both (path, signed_text, text, size, error);
 }
 
 char *
