@@ -73,6 +73,7 @@ verb_gc (int argc, char **argv)
           0, 0, &status))
     return status;
   options.keep = verb.config->keep_versions;
+  options.limit_bytes = verb.config->store_limit_bytes;
   if (keep != G_MININT)
     {
       if (keep < 1)

@@ -20,7 +20,7 @@ verb_init (int argc, char **argv)
           "host becomes its publisher and its first origin.",
           1, 1, &status))
     return status;
-  if (!site_init (verb.config, verb.argv[0], &error))
+  if (!site_init (verb.config, verb.argv[0], NULL, NULL, &error))
     return verb_fail (&verb, error);
   if (verb.json)
     {

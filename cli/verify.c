@@ -7,6 +7,7 @@
 
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/repair.h"
+#include "qcow-backing/size.h"
 
 static void
 print_json (const VerifyResult *result)
@@ -22,6 +23,7 @@ print_json (const VerifyResult *result)
     json_array_add_string_element (mended, result->mended->pdata[i]);
   json_object_set_int_member (object, "versions", result->versions);
   json_object_set_int_member (object, "chunks", (gint64)result->chunks);
+  json_object_set_int_member (object, "absent", (gint64)result->absent_bytes);
   json_object_set_array_member (object, "problems", problems);
   json_object_set_array_member (object, "mended", mended);
   json_print_object (object);
@@ -44,7 +46,15 @@ print_text (const VerifyResult *result, gboolean repair)
     printf ("%s\n", (char *)result->problems->pdata[i]);
   for (guint i = 0; i < result->bad_chunks->len; i++)
     printf ("%s\n", ((BadChunk *)result->bad_chunks->pdata[i])->problem);
-  printf ("%u versions, %" G_GUINT64_FORMAT " chunks: ", result->versions, result->chunks);
+  if (result->absent_chunks)
+    {
+      g_autofree char *absent = size_format (result->absent_bytes);
+      printf ("%" G_GUINT64_FORMAT
+              " chunks (%s) are not on this host yet: `gild fetch` gets them\n",
+              result->absent_chunks, absent);
+    }
+  printf ("%u versions, %" G_GUINT64_FORMAT " chunks: ", result->versions,
+          result->chunks - result->absent_chunks);
   if (n == 0)
     printf ("all is whole\n");
   else

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The daemon's side of the control socket: HTTP and JSON on a Unix socket, in the GLib main loop.
 //
-// libmicrohttpd runs without threads of its own: its epoll descriptor and its timeout are one
-// GSource, which calls MHD_run.  A request comes to on_request several times: first with its head,
-// then with each piece of its body, at last with none, and only then it is answered.
+// A request comes to on_request several times: first with its head, then with each piece of its
+// body, at last with none, and only then it is answered.  One that is answered later is suspended
+// meanwhile; its reply comes back to the main loop, which lets on_request be called once more.
 
 #include "control-server.h"
 
@@ -15,14 +15,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <microhttpd.h>
-
+#include "http-source.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/json-read.h"
 
 #define BODY_SIZE_MAX   (1u << 20)
-#define CONNECTIONS_MAX 64u
-#define TIMEOUT_SECONDS 30u // without a byte from the client
+#define CONNECTIONS_MAX 1024u // of nbdkit each read that waits for another host is one
+#define TIMEOUT_SECONDS 30u   // without a byte from the client
 
 struct ControlServer
 {
@@ -31,55 +30,28 @@ struct ControlServer
   gpointer data;
   struct MHD_Daemon *http;
   GSource *source;
+  GMainContext *context;
+  GHashTable *open_replies; // set of ControlReply *, whose connections are suspended
 };
 
+/* Belongs to its request and to whoever is to send it.  */
+struct ControlReply
+{
+  gatomicrefcount references;
+  GMainContext *context;
+  guint status; // 0: not sent yet; what follows is the answer
+  JsonObject *answer;
+  // The main loop's alone:
+  ControlServer *server;             // NULL: it does not wait any more
+  struct MHD_Connection *connection; // NULL likewise
+};
+
+/* What MHD keeps for each request.  */
 typedef struct
 {
-  GSource parent;
-  struct MHD_Daemon *http;
-  gpointer epoll_tag;
-} HttpSource;
-
-static gboolean
-http_source_prepare (GSource *source, int *timeout_ms)
-{
-  MHD_UNSIGNED_LONG_LONG left;
-
-  *timeout_ms = -1;
-  if (MHD_get_timeout (((HttpSource *)source)->http, &left) == MHD_YES)
-    *timeout_ms = (int)MIN (left, G_MAXINT);
-  return *timeout_ms == 0;
-}
-
-static gboolean
-http_source_check (GSource *source)
-{
-  int timeout_ms;
-
-  return g_source_query_unix_fd (source, ((HttpSource *)source)->epoll_tag) != 0
-         || http_source_prepare (source, &timeout_ms);
-}
-
-static gboolean
-http_source_dispatch (GSource *source, GSourceFunc callback, gpointer data)
-{
-  MHD_run (((HttpSource *)source)->http);
-  return G_SOURCE_CONTINUE;
-}
-
-static GSource *
-http_source_new (struct MHD_Daemon *http)
-{
-  static GSourceFuncs funcs = {
-    http_source_prepare, http_source_check, http_source_dispatch, NULL, NULL, NULL
-  };
-  const union MHD_DaemonInfo *info = MHD_get_daemon_info (http, MHD_DAEMON_INFO_EPOLL_FD);
-  GSource *source = g_source_new (&funcs, sizeof (HttpSource));
-
-  ((HttpSource *)source)->http = http;
-  ((HttpSource *)source)->epoll_tag = g_source_add_unix_fd (source, info->epoll_fd, G_IO_IN);
-  return source;
-}
+  GByteArray *body;
+  ControlReply *reply; // NULL: it is answered at once
+} Request;
 
 /* Queue STATUS and BODY, which this takes over, as the answer on CONNECTION.  */
 static enum MHD_Result
@@ -103,6 +75,16 @@ static enum MHD_Result answer_error (struct MHD_Connection *connection, guint st
                                      const char *allow, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
 
+static JsonObject *
+error_body (const char *sentence)
+{
+  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "error", valid);
+  return object;
+}
+
 static enum MHD_Result
 answer_error (struct MHD_Connection *connection, guint status, const char *allow,
               const char *format, ...)
@@ -111,11 +93,8 @@ answer_error (struct MHD_Connection *connection, guint status, const char *allow
   va_start (args, format);
   g_autofree char *sentence = g_strdup_vprintf (format, args);
   va_end (args);
-  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
-  JsonObject *object = json_object_new ();
 
-  json_object_set_string_member (object, "error", valid);
-  return answer (connection, status, object, allow);
+  return answer (connection, status, error_body (sentence), allow);
 }
 
 static guint
@@ -128,40 +107,109 @@ status_of (const GError *error)
   return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* Whether PATH is what PATTERN, split at each "/", describes; *NAME is then what "*" stood for,
-   owned by PATH.  */
+/* Whether PATH is what PATTERN, split at each "/", describes; *NAME is then what "*" stood for, of
+   several joined by "/", NULL without one.  */
 static gboolean
-path_matches (char **path, const char *pattern, const char **name)
+path_matches (char **path, const char *pattern, char **name)
 {
   g_auto (GStrv) parts = g_strsplit (pattern, "/", -1);
+  g_autoptr (GString) names = g_string_new (NULL);
+  guint count = 0;
 
-  *name = NULL;
   if (g_strv_length (path) != g_strv_length (parts))
     return FALSE;
   for (gsize i = 0; parts[i]; i++)
     if (g_str_equal (parts[i], "*"))
-      *name = path[i];
+      g_string_append_printf (names, "%s%s", count++ > 0 ? "/" : "", path[i]);
     else if (!g_str_equal (parts[i], path[i]))
       return FALSE;
+  *name = count > 0 ? g_strdup (names->str) : NULL;
   return TRUE;
+}
+
+static void
+control_reply_unref (ControlReply *reply)
+{
+  if (!g_atomic_ref_count_dec (&reply->references))
+    return;
+  g_clear_pointer (&reply->answer, json_object_unref);
+  g_main_context_unref (reply->context);
+  g_free (reply);
+}
+
+/* In the main loop: let on_request be called once more, if anybody still waits.  */
+static gboolean
+deliver (gpointer data)
+{
+  ControlReply *reply = data;
+
+  if (reply->server)
+    {
+      g_hash_table_remove (reply->server->open_replies, reply);
+      MHD_resume_connection (reply->connection);
+      MHD_run (reply->server->http); // nothing else tells its GSource
+    }
+  return G_SOURCE_REMOVE;
+}
+
+void
+control_reply_send (ControlReply *reply, JsonObject *answer_taken, const GError *error)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  reply->status = answer_taken ? MHD_HTTP_OK : status_of (error);
+  reply->answer = answer_taken ? answer_taken : error_body (error->message);
+  // Not by g_main_context_invoke, which may call at once, in a thread that is not the main loop's.
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, deliver, reply, (GDestroyNotify)control_reply_unref);
+  g_source_attach (source, reply->context);
+}
+
+static enum MHD_Result
+answer_later (ControlServer *server, const ControlRoute *route, const char *name, JsonObject *body,
+              struct MHD_Connection *connection, Request *request)
+{
+  ControlReply *reply = g_new0 (ControlReply, 1);
+
+  g_atomic_ref_count_init (&reply->references);
+  g_atomic_ref_count_inc (&reply->references);
+  reply->context = g_main_context_ref (server->context);
+  reply->server = server;
+  reply->connection = connection;
+  request->reply = reply;
+  g_hash_table_add (server->open_replies, reply);
+  MHD_suspend_connection (connection);
+  route->start (server->data, name, body, reply);
+  return MHD_YES;
+}
+
+static enum MHD_Result
+answer_reply (struct MHD_Connection *connection, ControlReply *reply)
+{
+  if (reply->status)
+    return answer (connection, reply->status, g_steal_pointer (&reply->answer), NULL);
+  return answer_error (connection, MHD_HTTP_SERVICE_UNAVAILABLE, NULL, "gildd is ending");
 }
 
 static enum MHD_Result
 call_handler (ControlServer *server, const ControlRoute *route, const char *name,
-              const GByteArray *body, struct MHD_Connection *connection)
+              struct MHD_Connection *connection, Request *request)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (JsonNode) request = NULL;
+  g_autoptr (JsonNode) node = NULL;
+  const GByteArray *bytes = request->body;
 
-  if (body->len > 0)
+  if (bytes->len > 0)
     {
-      request = json_read_object ((const char *)body->data, body->len, NULL, &error);
-      if (!request)
+      node = json_read_object ((const char *)bytes->data, bytes->len, NULL, &error);
+      if (!node)
         return answer_error (connection, MHD_HTTP_BAD_REQUEST, NULL,
                              "the request's body cannot be read: %s", error->message);
     }
-  JsonObject *result =
-      route->handler (server->data, name, request ? json_node_get_object (request) : NULL, &error);
+  JsonObject *body = node ? json_node_get_object (node) : NULL;
+  if (route->start)
+    return answer_later (server, route, name, body, connection, request);
+  JsonObject *result = route->handler (server->data, name, body, &error);
   if (!result)
     return answer_error (connection, status_of (error), NULL, "%s", error->message);
   return answer (connection, MHD_HTTP_OK, result, NULL);
@@ -169,20 +217,21 @@ call_handler (ControlServer *server, const ControlRoute *route, const char *name
 
 /* Answer a request that is there to its last byte.  */
 static enum MHD_Result
-dispatch (ControlServer *server, const char *method, const char *path, const GByteArray *body,
-          struct MHD_Connection *connection)
+dispatch (ControlServer *server, const char *method, const char *path,
+          struct MHD_Connection *connection, Request *request)
 {
   g_auto (GStrv) parts = g_strsplit (path, "/", -1);
   g_autoptr (GString) allow = g_string_new (NULL);
-  const char *name;
 
   for (const ControlRoute *route = server->routes; route->method; route++)
-    if (path_matches (parts, route->path, &name))
-      {
-        if (g_str_equal (route->method, method))
-          return call_handler (server, route, name, body, connection);
-        g_string_append_printf (allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
-      }
+    {
+      g_autofree char *name = NULL;
+      if (!path_matches (parts, route->path, &name))
+        continue;
+      if (g_str_equal (route->method, method))
+        return call_handler (server, route, name, connection, request);
+      g_string_append_printf (allow, "%s%s", allow->len > 0 ? ", " : "", route->method);
+    }
   if (allow->len > 0)
     return answer_error (connection, MHD_HTTP_METHOD_NOT_ALLOWED, allow->str,
                          "%.200s is not for %.20s, but for %s", path, method, allow->str);
@@ -201,20 +250,23 @@ announced_size (struct MHD_Connection *connection)
 
 static enum MHD_Result
 on_request (void *data, struct MHD_Connection *connection, const char *path, const char *method,
-            const char *version, const char *piece, size_t *piece_size, void **request)
+            const char *version, const char *piece, size_t *piece_size, void **state)
 {
-  GByteArray *body = *request;
+  Request *request = *state;
 
-  if (!body)
+  if (!request)
     {
-      *request = g_byte_array_new ();
+      *state = request = g_new0 (Request, 1);
+      request->body = g_byte_array_new ();
       if (announced_size (connection) <= BODY_SIZE_MAX)
         return MHD_YES;
       return answer_error (connection, MHD_HTTP_CONTENT_TOO_LARGE, NULL,
                            "the request's body is larger than %u bytes", BODY_SIZE_MAX);
     }
   if (*piece_size == 0)
-    return dispatch (data, method, path, body, connection);
+    return request->reply ? answer_reply (connection, request->reply)
+                          : dispatch (data, method, path, connection, request);
+  GByteArray *body = request->body;
   if (body->len + *piece_size > BODY_SIZE_MAX)
     return MHD_NO; // it announced less or nothing; an answer is not possible any more
   g_byte_array_append (body, (const guint8 *)piece, (guint)*piece_size);
@@ -223,10 +275,16 @@ on_request (void *data, struct MHD_Connection *connection, const char *path, con
 }
 
 static void
-on_request_end (void *data, struct MHD_Connection *connection, void **request,
+on_request_end (void *data, struct MHD_Connection *connection, void **state,
                 enum MHD_RequestTerminationCode code)
 {
-  g_clear_pointer ((GByteArray **)request, g_byte_array_unref);
+  g_autofree Request *request = g_steal_pointer (state);
+
+  if (!request)
+    return;
+  if (request->reply)
+    control_reply_unref (request->reply);
+  g_byte_array_unref (request->body);
 }
 
 /* Names need no escapes, so none is undone, and none gets through.  */
@@ -287,12 +345,14 @@ control_server_new (const char *socket_path, const ControlRoute *routes, gpointe
   server->socket_path = g_strdup (socket_path);
   server->routes = routes;
   server->data = data;
-  server->http =
-      MHD_start_daemon (MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, server,
-                        MHD_OPTION_EXTERNAL_LOGGER, log_http, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-                        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                        TIMEOUT_SECONDS, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL,
-                        MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_END);
+  server->context = g_main_context_ref (context ? context : g_main_context_default ());
+  server->open_replies = g_hash_table_new (NULL, NULL);
+  server->http = MHD_start_daemon (
+      MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
+      server, MHD_OPTION_EXTERNAL_LOGGER, log_http, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_SECONDS,
+      MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL, MHD_OPTION_UNESCAPE_CALLBACK,
+      leave_escapes, NULL, MHD_OPTION_END);
   if (!server->http)
     {
       fail (error, "libmicrohttpd cannot serve %s", socket_path);
@@ -301,6 +361,22 @@ control_server_new (const char *socket_path, const ControlRoute *routes, gpointe
   server->source = http_source_new (server->http);
   g_source_attach (server->source, context);
   return g_steal_pointer (&server);
+}
+
+/* Nobody waits for an answer any more: libmicrohttpd wants no connection to be suspended.  */
+static void
+end_replies (ControlServer *server)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, server->open_replies);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    {
+      ControlReply *reply = key;
+      reply->server = NULL;
+      MHD_resume_connection (reply->connection);
+    }
 }
 
 void
@@ -313,7 +389,11 @@ control_server_free (ControlServer *server)
   if (server->source)
     g_source_destroy (server->source);
   g_clear_pointer (&server->source, g_source_unref);
+  if (server->http)
+    end_replies (server);
   g_clear_pointer (&server->http, MHD_stop_daemon);
+  g_clear_pointer (&server->open_replies, g_hash_table_unref);
+  g_clear_pointer (&server->context, g_main_context_unref);
   g_free (server->socket_path);
   g_free (server);
 }

@@ -47,6 +47,7 @@ typedef struct
   DesktopWatch *watch;
   WatchedDesktop *desktop; // the thread's own
   int timer;
+  gboolean is_woken;    // since the last look began; guarded by the lock
   DesktopReport report; // guarded by the lock
 } Entry;
 
@@ -67,15 +68,33 @@ free_nothing (void *data)
 {
 }
 
+/* Have the desktop looked at next, and libvirt asked about it.  With the lock held.  */
+static void
+wake (Entry *entry)
+{
+  entry->is_woken = TRUE;
+  virEventUpdateTimeout (entry->timer, 0);
+}
+
+static gboolean
+take_wake (Entry *entry)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&entry->watch->lock);
+  gboolean is_woken = entry->is_woken;
+
+  entry->is_woken = FALSE;
+  return is_woken;
+}
+
 static void
 look (int timer, void *data)
 {
   Entry *entry = data;
-  int next = watched_desktop_look (entry->desktop);
+  int next = watched_desktop_look (entry->desktop, take_wake (entry));
   DesktopReport report = watched_desktop_report (entry->desktop);
 
-  virEventUpdateTimeout (timer, next);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&entry->watch->lock);
+  virEventUpdateTimeout (timer, entry->is_woken ? 0 : next);
   g_free (entry->report.notice);
   entry->report = report;
 }
@@ -136,7 +155,7 @@ desktop_watch_poke (DesktopWatch *watch, const char *name)
   Entry *entry = g_hash_table_lookup (watch->desktops, name);
 
   if (entry)
-    virEventUpdateTimeout (entry->timer, 0);
+    wake (entry);
 }
 
 static int

@@ -7,6 +7,9 @@
 // discards leave holes in it.  A desktop that has spilled is looked at every now and then, since
 // others fill the disk too, and libvirt tells when it has written much of what is left.
 //
+// libvirt is asked how the desktop is only after an event: that costs more than the rest of a look,
+// and one that is half full is looked at every two seconds for as long as it runs.
+//
 // Nothing is known here that a new gildd could not find out: whether a desktop has spilled is in
 // the domain's XML, why it is paused libvirt knows, and that gildd itself has paused it is the file
 // STATE/spill/NAME/held.
@@ -36,6 +39,7 @@ struct WatchedDesktop
   gboolean is_known;  // whether it has spilled
   gboolean is_armed;  // libvirt will tell when the overlay grows past the first mark
   gboolean has_grown; // it has
+  gboolean runs_on;   // it ran at the last look, which had nothing to do
   DesktopPicture picture;
   DesktopCondition condition;
   char *failure; // of the last attempt to help
@@ -176,20 +180,28 @@ count_resumes (WatchedDesktop *desktop)
     picture->n_resumes = 0;
 }
 
+/* What changes only with an event, or by what gildd does.  */
+static void
+look_at_run (WatchedDesktop *desktop)
+{
+  desktop->picture.run = look_at_domain (desktop);
+  read_limit (desktop);
+  if (desktop->picture.run == DESKTOP_RUNS)
+    unmark_held (desktop);
+}
+
 static gboolean
-take_picture (WatchedDesktop *desktop, GError **error)
+take_picture (WatchedDesktop *desktop, gboolean is_woken, GError **error)
 {
   DesktopPicture *picture = &desktop->picture;
   g_autofree char *nbd_socket = config_run_path (desktop->config, "nbd.sock", NULL);
 
-  picture->run = look_at_domain (desktop);
+  if (is_woken || !desktop->runs_on)
+    look_at_run (desktop);
   if (!look_at_overlays (desktop, picture->run == DESKTOP_ELSE ? NULL : error))
     return picture->run == DESKTOP_ELSE; // one that ends has none any more
-  read_limit (desktop);
   picture->nbdkit_answers = picture->run == DESKTOP_STUCK && nbd_check (nbd_socket, NULL);
   count_resumes (desktop);
-  if (picture->run == DESKTOP_RUNS)
-    unmark_held (desktop);
   return TRUE;
 }
 
@@ -316,16 +328,18 @@ next_look (WatchedDesktop *desktop, guint64 used_before)
 }
 
 int
-watched_desktop_look (WatchedDesktop *desktop)
+watched_desktop_look (WatchedDesktop *desktop, gboolean is_woken)
 {
   g_autoptr (GError) failure = NULL;
   const DesktopPicture *picture = &desktop->picture;
   guint64 used_before = picture->is_spilled ? picture->spill_used : picture->overlay_used;
+  gboolean runs_on = FALSE;
   int next = RETRY_MS;
 
-  if (take_picture (desktop, &failure))
+  if (take_picture (desktop, is_woken, &failure))
     {
       DesktopCare care = desktop_care_decide (picture);
+      runs_on = picture->run == DESKTOP_RUNS && care.action == CARE_NOTHING;
       log_condition (desktop, care.condition);
       next = act (desktop, care.action, &failure);
       if (next < 0)
@@ -333,6 +347,7 @@ watched_desktop_look (WatchedDesktop *desktop)
       if (picture->run == DESKTOP_RUNS && picture->n_resumes > 0 && next < 0)
         next = RAN_WELL_MS + 1;
     }
+  desktop->runs_on = runs_on;
   remember_failure (desktop, failure);
   return next;
 }

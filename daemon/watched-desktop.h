@@ -17,10 +17,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (WatchedDesktop, watched_desktop_free)
 /* Its overlay has grown past the mark that libvirt was told of.  */
 void watched_desktop_has_grown (WatchedDesktop *desktop);
 
-/* Look at it and do what it needs: let it write to disk, pause it, let it go on.  What it comes
+/* Look at it and do what it needs: let it write to disk, pause it, let it go on.  IS_WOKEN: an
+   event of libvirt's or a change of its limit may have come since the last look.  What it comes
    back to is logged once.  Waits for libvirt.  Returns the milliseconds after which it wants to be
    looked at again; -1: not before its domain's next event.  */
-int watched_desktop_look (WatchedDesktop *desktop);
+int watched_desktop_look (WatchedDesktop *desktop, gboolean is_woken);
 
 /* What the last look saw, for people; a copy, whose notice may be NULL.  */
 typedef struct

@@ -3,77 +3,175 @@
 
 #include "certificate-authority.h"
 
-#include <gnutls/crypto.h>
-#include <gnutls/x509.h>
 #include <string.h>
 #include <time.h>
 
 #include "fail.h"
+#include "file-read.h"
 #include "file-write.h"
+#include "gnutls-handles.h"
 
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
+#define PEM_SIZE_MAX  16384
+#define SERIAL_SIZE   16
+#define KEY_ID_SIZE   20
+
+int
+certificate_set_serial (gnutls_x509_crt_t certificate)
+{
+  guint8 serial[SERIAL_SIZE];
+  int status = gnutls_rnd (GNUTLS_RND_NONCE, serial, sizeof serial);
+
+  serial[0] = (serial[0] & 0x3f) | 0x40; // neither negative nor with a zero in front
+  return status < 0 ? status : gnutls_x509_crt_set_serial (certificate, serial, sizeof serial);
+}
 
 /* Fill CERTIFICATE in for NAME and sign it with its own KEY; GnuTLS's status.  */
 static int
 sign_own (gnutls_x509_crt_t certificate, gnutls_x509_privkey_t key, const char *name)
 {
-  guint8 serial[16];
+  guint8 key_id[KEY_ID_SIZE];
+  gsize key_id_size = sizeof key_id;
   time_t now = time (NULL);
-  int status = gnutls_rnd (GNUTLS_RND_NONCE, serial, sizeof serial);
+  int status;
 
-  serial[0] &= 0x7f; // positive, RFC 5280 4.1.2.2
-  if (status >= 0)
-    status = gnutls_x509_crt_set_version (certificate, 3);
-  if (status >= 0)
-    status = gnutls_x509_crt_set_serial (certificate, serial, sizeof serial);
-  if (status >= 0)
-    status = gnutls_x509_crt_set_dn_by_oid (certificate, GNUTLS_OID_X520_COMMON_NAME, 0, name,
-                                            (guint)strlen (name));
-  if (status >= 0)
-    status = gnutls_x509_crt_set_activation_time (certificate, now);
-  if (status >= 0)
-    status = gnutls_x509_crt_set_expiration_time (certificate, now + VALID_SECONDS);
-  if (status >= 0)
-    status = gnutls_x509_crt_set_basic_constraints (certificate, 1, 0);
-  if (status >= 0)
-    status =
-        gnutls_x509_crt_set_key_usage (certificate, GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN);
-  if (status >= 0)
-    status = gnutls_x509_crt_set_key (certificate, key);
-  if (status >= 0)
-    status = gnutls_x509_crt_sign2 (certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
-  return status;
+  if ((status = gnutls_x509_crt_set_version (certificate, 3)) < 0
+      || (status = certificate_set_serial (certificate)) < 0
+      || (status = gnutls_x509_crt_set_dn_by_oid (certificate, GNUTLS_OID_X520_COMMON_NAME, 0, name,
+                                                  (guint)strlen (name)))
+             < 0
+      || (status =
+              gnutls_x509_crt_set_activation_time (certificate, now - CERTIFICATE_EARLY_SECONDS))
+             < 0
+      || (status = gnutls_x509_crt_set_expiration_time (certificate, now + VALID_SECONDS)) < 0
+      || (status = gnutls_x509_crt_set_basic_constraints (certificate, 1, 0)) < 0
+      || (status = gnutls_x509_crt_set_key_usage (certificate,
+                                                  GNUTLS_KEY_KEY_CERT_SIGN | GNUTLS_KEY_CRL_SIGN))
+             < 0
+      || (status = gnutls_x509_crt_set_key (certificate, key)) < 0
+      || (status = gnutls_x509_crt_get_key_id (certificate, 0, key_id, &key_id_size)) < 0
+      || (status = gnutls_x509_crt_set_subject_key_id (certificate, key_id, key_id_size)) < 0)
+    return status;
+  return gnutls_x509_crt_sign2 (certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
 }
 
 gboolean
 certificate_authority_generate (const char *name, const char *key_path,
                                 const char *certificate_path, GError **error)
 {
-  gnutls_x509_privkey_t key;
-  gnutls_x509_crt_t certificate;
-  gnutls_datum_t key_pem = { 0 }, certificate_pem = { 0 };
+  g_auto (gnutls_x509_privkey_t) key = NULL;
+  g_auto (gnutls_x509_crt_t) certificate = NULL;
+  g_auto (gnutls_datum_t) key_pem = { 0 };
+  g_auto (gnutls_datum_t) certificate_pem = { 0 };
+  guint bits = GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1);
+  int status;
 
-  gnutls_x509_privkey_init (&key);
-  gnutls_x509_crt_init (&certificate);
-  int status = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA,
-                                             GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
-  if (status >= 0)
-    status = sign_own (certificate, key, name);
-  if (status >= 0)
-    status = gnutls_x509_privkey_export2_pkcs8 (key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN,
-                                                &key_pem);
-  if (status >= 0)
-    status = gnutls_x509_crt_export2 (certificate, GNUTLS_X509_FMT_PEM, &certificate_pem);
+  if ((status = gnutls_x509_privkey_init (&key)) < 0
+      || (status = gnutls_x509_crt_init (&certificate)) < 0
+      || (status = gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA, bits, 0)) < 0
+      || (status = sign_own (certificate, key, name)) < 0
+      || (status = gnutls_x509_privkey_export2_pkcs8 (key, GNUTLS_X509_FMT_PEM, NULL,
+                                                      GNUTLS_PKCS_PLAIN, &key_pem))
+             < 0
+      || (status = gnutls_x509_crt_export2 (certificate, GNUTLS_X509_FMT_PEM, &certificate_pem))
+             < 0)
+    return fail (error, "make the site's CA: %s", gnutls_strerror (status));
+  return file_write_durably (key_path, key_pem.data, key_pem.size, 0600, error)
+         && file_write_durably (certificate_path, certificate_pem.data, certificate_pem.size, 0644,
+                                error);
+}
 
-  gboolean ok = status >= 0 || fail (error, "make the site's CA: %s", gnutls_strerror (status));
-  ok = ok && file_write_durably (key_path, key_pem.data, key_pem.size, 0600, error)
-       && file_write_durably (certificate_path, certificate_pem.data, certificate_pem.size, 0644,
-                              error);
-  if (key_pem.data)
-    gnutls_memset (key_pem.data, 0, key_pem.size);
-  gnutls_free (key_pem.data);
-  gnutls_free (certificate_pem.data);
-  gnutls_x509_crt_deinit (certificate);
-  gnutls_x509_privkey_deinit (key);
-  return ok;
+gnutls_x509_crt_t
+certificate_parse (const char *pem, gsize size, GError **error)
+{
+  gnutls_datum_t datum = { (guint8 *)pem, (guint)size };
+  g_auto (gnutls_x509_crt_t) certificate = NULL;
+  int status = size <= PEM_SIZE_MAX ? gnutls_x509_crt_init (&certificate) : GNUTLS_E_PARSING_ERROR;
+
+  if (status >= 0)
+    status = gnutls_x509_crt_import (certificate, &datum, GNUTLS_X509_FMT_PEM);
+  if (status >= 0)
+    return g_steal_pointer (&certificate);
+  fail (error, "not a certificate: %s", gnutls_strerror (status));
+  return NULL;
+}
+
+gnutls_x509_crt_t
+certificate_load (const char *path, GError **error)
+{
+  gsize size;
+  g_autofree char *pem = file_read (path, PEM_SIZE_MAX, &size, error);
+  gnutls_x509_crt_t certificate = pem ? certificate_parse (pem, size, error) : NULL;
+
+  if (pem && !certificate)
+    g_prefix_error (error, "%s: ", path);
+  return certificate;
+}
+
+char *
+certificate_to_pem (gnutls_x509_crt_t certificate, GError **error)
+{
+  g_auto (gnutls_datum_t) pem = { 0 };
+  int status = gnutls_x509_crt_export2 (certificate, GNUTLS_X509_FMT_PEM, &pem);
+
+  if (status >= 0)
+    return g_strndup ((const char *)pem.data, pem.size);
+  fail (error, "write a certificate: %s", gnutls_strerror (status));
+  return NULL;
+}
+
+static gboolean
+load_key (gnutls_x509_privkey_t *key, const char *path, GError **error)
+{
+  gsize size;
+  g_autofree char *pem = file_read (path, PEM_SIZE_MAX, &size, error);
+
+  if (!pem)
+    return FALSE;
+  gnutls_datum_t datum = { (guint8 *)pem, (guint)size };
+  int status = gnutls_x509_privkey_init (key);
+  if (status >= 0)
+    status = gnutls_x509_privkey_import (*key, &datum, GNUTLS_X509_FMT_PEM);
+  gnutls_memset (pem, 0, size);
+  return status >= 0 || fail (error, "%s: not a key: %s", path, gnutls_strerror (status));
+}
+
+/* Whether KEY is the one of CERTIFICATE.  */
+static gboolean
+belong_together (gnutls_x509_privkey_t key, gnutls_x509_crt_t certificate)
+{
+  guint8 of_key[KEY_ID_SIZE], of_certificate[KEY_ID_SIZE];
+  gsize key_size = sizeof of_key, certificate_size = sizeof of_certificate;
+
+  return gnutls_x509_privkey_get_key_id (key, 0, of_key, &key_size) >= 0
+         && gnutls_x509_crt_get_key_id (certificate, 0, of_certificate, &certificate_size) >= 0
+         && key_size == certificate_size && memcmp (of_key, of_certificate, key_size) == 0;
+}
+
+CertificateAuthority *
+certificate_authority_load (const char *key_path, const char *certificate_path, GError **error)
+{
+  g_autoptr (CertificateAuthority) authority = g_new0 (CertificateAuthority, 1);
+
+  if (!load_key (&authority->key, key_path, error))
+    return NULL;
+  authority->certificate = certificate_load (certificate_path, error);
+  if (!authority->certificate)
+    return NULL;
+  if (!belong_together (authority->key, authority->certificate))
+    {
+      fail (error, "%s is not the key of %s", key_path, certificate_path);
+      return NULL;
+    }
+  return g_steal_pointer (&authority);
+}
+
+void
+certificate_authority_free (CertificateAuthority *authority)
+{
+  if (!authority)
+    return;
+  gnutls_x509_crt_deinit (authority->certificate);
+  gnutls_x509_privkey_deinit (authority->key);
+  g_free (authority);
 }

@@ -208,7 +208,7 @@ gboolean
 chunk_staging_add (ChunkStaging *staging, const ChunkId *id, const void *data, gsize size,
                    GError **error)
 {
-  return chunk_store_has (staging->store, id)
+  return chunk_store_keeps (staging->store, id)
          || chunk_staging_replace (staging, id, data, size, error);
 }
 

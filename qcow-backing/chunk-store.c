@@ -75,8 +75,18 @@ chunk_store_file (const ChunkId *id, char file[CHUNK_FILE_SIZE])
   memcpy (hex + 2 * CHUNK_ID_SIZE, SUFFIX, sizeof SUFFIX);
 }
 
+/* The file that chunk ID has before it is in the store: ".incoming/dca99f3c…".  */
+#define INCOMING_FILE_SIZE (sizeof INCOMING_DIRECTORY "/" + CHUNK_HEX_SIZE)
+
+static void
+incoming_file (const ChunkId *id, char file[INCOMING_FILE_SIZE])
+{
+  memcpy (file, INCOMING_DIRECTORY "/", sizeof INCOMING_DIRECTORY);
+  chunk_id_to_hex (id, file + sizeof INCOMING_DIRECTORY);
+}
+
 gboolean
-chunk_store_has (ChunkStore *store, const ChunkId *id)
+chunk_store_keeps (ChunkStore *store, const ChunkId *id)
 {
   char file[CHUNK_FILE_SIZE];
 
@@ -84,8 +94,18 @@ chunk_store_has (ChunkStore *store, const ChunkId *id)
   return faccessat (store->fd, file, F_OK, 0) == 0;
 }
 
+gboolean
+chunk_store_has (ChunkStore *store, const ChunkId *id)
+{
+  char incoming[INCOMING_FILE_SIZE];
+
+  incoming_file (id, incoming);
+  return chunk_store_keeps (store, id) || faccessat (store->fd, incoming, F_OK, 0) == 0
+         || chunk_store_keeps (store, id); // it may have moved between the two
+}
+
 gssize
-chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsize room)
+chunk_store_read_file (ChunkStore *store, const char *file, guint8 *frame, gsize room)
 {
   int fd = openat (store->fd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   gsize size = 0;
@@ -101,6 +121,22 @@ chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsiz
   close (fd);
   errno = saved;
   return n < 0 ? -1 : (gssize)size;
+}
+
+gssize
+chunk_store_read_frame (ChunkStore *store, const ChunkId *id, guint8 *frame, gsize room)
+{
+  char file[CHUNK_FILE_SIZE], incoming[INCOMING_FILE_SIZE];
+
+  chunk_store_file (id, file);
+  gssize size = chunk_store_read_file (store, file, frame, room);
+  if (size >= 0 || errno != ENOENT)
+    return size;
+  incoming_file (id, incoming);
+  size = chunk_store_read_file (store, incoming, frame, room);
+  if (size >= 0 || errno != ENOENT)
+    return size;
+  return chunk_store_read_file (store, file, frame, room); // it may have moved between the two
 }
 
 static gboolean
@@ -129,13 +165,14 @@ fail_unreadable (ChunkStore *store, const char *file, GError **error)
   return FALSE;
 }
 
-/* Read chunk ID from FILE into BUFFER, which has room for *SIZE bytes; *SIZE becomes its size.  */
+/* Read chunk ID into BUFFER, which has room for *SIZE bytes; *SIZE becomes its size.  Errors name
+   FILE, where the store has it or would.  */
 static gboolean
 read_chunk (ChunkStore *store, const ChunkId *id, const char *file, ChunkReadCheck check,
             guint8 *buffer, gsize *size, GError **error)
 {
   guint8 frame[CHUNK_FRAME_SIZE_MAX + 1];
-  gssize frame_size = chunk_store_read_frame (store, file, frame, sizeof frame);
+  gssize frame_size = chunk_store_read_frame (store, id, frame, sizeof frame);
   g_autoptr (GError) cause = NULL;
 
   if (frame_size < 0)

@@ -4,6 +4,9 @@
 // A name in the store means that the chunk's bytes are whole and on the disk: new chunks are
 // written to a staging directory, made durable by one syncfs, and only then renamed into place.  So
 // whoever finds a name may rely on it, also after a power cut.
+//
+// What was fetched from another host a moment ago lies in .incoming, whole but perhaps not on the
+// disk yet (incoming-chunks.h): it can be read as well.
 #pragma once
 
 #include <glib.h>
@@ -34,11 +37,21 @@ const char *chunk_store_path (const ChunkStore *store);
 #define CHUNK_FILE_SIZE (4 + 1 + 2 * CHUNK_ID_SIZE + sizeof (".cacnk"))
 void chunk_store_file (const ChunkId *id, char file[CHUNK_FILE_SIZE]);
 
+/* Where chunks lie that are not in the store yet, in the store's directory.  */
+#define INCOMING_DIRECTORY ".incoming"
+
+/* Whether chunk ID can be read.  */
 gboolean chunk_store_has (ChunkStore *store, const ChunkId *id);
+
+/* Whether chunk ID has its name in the store, so that what refers to it may be written.  */
+gboolean chunk_store_keeps (ChunkStore *store, const ChunkId *id);
 
 /* The first ROOM bytes of FILE, a path in the store's directory, into FRAME as they are; their
    number, or -1 with errno set.  Waits for nobody, whatever FILE is.  */
-gssize chunk_store_read_frame (ChunkStore *store, const char *file, guint8 *frame, gsize room);
+gssize chunk_store_read_file (ChunkStore *store, const char *file, guint8 *frame, gsize room);
+
+/* The same of the file of chunk ID, wherever it lies.  */
+gssize chunk_store_read_frame (ChunkStore *store, const ChunkId *id, guint8 *frame, gsize room);
 
 typedef enum
 {

@@ -32,7 +32,7 @@ salvage_file (ChunkStore *store, const char *file, const ChunkId *id, guint8 buf
               gsize *size)
 {
   guint8 frame[CHUNK_FRAME_SIZE_MAX];
-  gssize n = chunk_store_read_frame (store, file, frame, sizeof frame);
+  gssize n = chunk_store_read_file (store, file, frame, sizeof frame);
 
   if (n < 0 || !chunk_frame_salvage (frame, (gsize)n, buffer, size))
     return FALSE;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chunk-staging.h"
@@ -28,14 +29,24 @@ typedef struct
   int index_fd; // -1 where there is no index, or nothing to be removed
 } Doomed;
 
+/* A version that stays only because it is among the newest of its image.  */
+typedef struct
+{
+  char *image;
+  guint version;
+  char *created; // ISO 8601
+} Spare;
+
 typedef struct
 {
   ImageLibrary *library;
   const GcOptions *options;
+  guint64 limit_bytes; // 0: none
   const gint *cancelled;
   GcResult *result;
   GHashTable *pins;    // IMAGE@VERSION
   GHashTable *needed;  // ChunkId *, owned
+  GPtrArray *spares;   // Spare *, owned
   GPtrArray *doomed;   // Doomed *, owned
   GPtrArray *unneeded; // ChunkId *, owned
 } Gc;
@@ -75,14 +86,25 @@ doom (const ImageLibrary *library, const char *image, guint version, gboolean dr
 }
 
 static void
-add_needed (Gc *gc, const ChunkId *id)
+spare_free (gpointer data)
 {
-  if (!g_hash_table_contains (gc->needed, id))
-    g_hash_table_add (gc->needed, g_memdup2 (id, sizeof *id));
+  Spare *spare = data;
+
+  g_free (spare->image);
+  g_free (spare->created);
+  g_free (spare);
 }
 
+static void
+add_to_set (GHashTable *set, const ChunkId *id)
+{
+  if (!g_hash_table_contains (set, id))
+    g_hash_table_add (set, g_memdup2 (id, sizeof *id));
+}
+
+/* The chunks of version NUMBER of IMAGE, and of its index, go into SET.  */
 static gboolean
-keep_version (Gc *gc, const char *image, guint number, GError **error)
+add_chunks (Gc *gc, const char *image, guint number, GHashTable *set, GError **error)
 {
   g_autoptr (ImageVersion) version = image_library_load (gc->library, image, number, error);
 
@@ -95,9 +117,40 @@ keep_version (Gc *gc, const char *image, guint number, GError **error)
       return FALSE;
     }
   for (gsize i = 0; i < index_n_chunks (version->index); i++)
-    add_needed (gc, index_chunk_id (version->index, i));
+    add_to_set (set, index_chunk_id (version->index, i));
   for (guint i = 0; i < version->record->index_chunks->len; i++)
-    add_needed (gc, &g_array_index (version->record->index_chunks, ChunkId, i));
+    add_to_set (set, &g_array_index (version->record->index_chunks, ChunkId, i));
+  return TRUE;
+}
+
+static gboolean
+keep_version (Gc *gc, const char *image, guint number, GError **error)
+{
+  return add_chunks (gc, image, number, gc->needed, error);
+}
+
+static gboolean
+choose_version (Gc *gc, const char *image, guint version, gboolean is_needed, gboolean is_recent,
+                GError **error)
+{
+  Doomed *doomed = NULL;
+
+  if (is_recent && !is_needed && gc->limit_bytes > 0)
+    {
+      g_autoptr (VersionRecord) record =
+          image_library_load_record (gc->library, image, version, error);
+      if (!record)
+        return FALSE;
+      Spare *spare = g_new (Spare, 1);
+      *spare = (Spare){ g_strdup (image), version, g_strdup (record->created) };
+      g_ptr_array_add (gc->spares, spare);
+      return TRUE;
+    }
+  if (!is_recent && !is_needed)
+    doomed = doom (gc->library, image, version, gc->options->dry_run);
+  if (!doomed)
+    return keep_version (gc, image, version, error);
+  g_ptr_array_add (gc->doomed, doomed);
   return TRUE;
 }
 
@@ -122,15 +175,68 @@ choose_versions (Gc *gc, const char *image, GError **error)
       g_autofree char *name = g_strdup_printf ("%s@%u", image, version);
       g_autofree char *named =
           channels ? channel_record_names_of (channels, version) : g_strdup ("");
-      gboolean is_needed = versions->len - i <= gc->options->keep || *named
-                           || g_hash_table_contains (gc->pins, name);
-      Doomed *doomed = is_needed ? NULL : doom (gc->library, image, version, gc->options->dry_run);
-      if (doomed)
-        g_ptr_array_add (gc->doomed, doomed);
-      else if (!keep_version (gc, image, version, error))
+      gboolean is_needed = *named || g_hash_table_contains (gc->pins, name);
+      if (!choose_version (gc, image, version, is_needed, versions->len - i <= gc->options->keep,
+                           error))
         return FALSE;
     }
   return versions != NULL;
+}
+
+static int
+compare_newest_first (gconstpointer a, gconstpointer b)
+{
+  const Spare *x = *(const Spare *const *)a, *y = *(const Spare *const *)b;
+  int by_date = strcmp (y->created, x->created);
+
+  if (by_date)
+    return by_date;
+  return x->version != y->version ? (x->version < y->version) - (x->version > y->version)
+                                  : strcmp (x->image, y->image);
+}
+
+/* Bytes on the disk of what the store has of the chunks in SET that are not in BUT.  */
+static guint64
+bytes_of (const Gc *gc, GHashTable *set, GHashTable *but)
+{
+  GHashTableIter iter;
+  gpointer id;
+  guint64 bytes = 0;
+
+  g_hash_table_iter_init (&iter, set);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    {
+      char file[CHUNK_FILE_SIZE];
+      struct stat status;
+      chunk_store_file (id, file);
+      if ((!but || !g_hash_table_contains (but, id))
+          && fstatat (chunk_store_fd (image_library_store (gc->library)), file, &status, 0) == 0)
+        bytes += (guint64)status.st_blocks * 512;
+    }
+  return bytes;
+}
+
+/* Keep the newest spares while there is room for them, and doom the others.  */
+static gboolean
+choose_spares (Gc *gc, GError **error)
+{
+  guint64 bytes = gc->spares->len > 0 ? bytes_of (gc, gc->needed, NULL) : 0;
+  gboolean is_full = FALSE;
+
+  g_ptr_array_sort (gc->spares, compare_newest_first);
+  for (guint i = 0; i < gc->spares->len; i++)
+    {
+      const Spare *spare = gc->spares->pdata[i];
+      g_autoptr (GHashTable) chunks =
+          g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+      if (!add_chunks (gc, spare->image, spare->version, chunks, error))
+        return FALSE;
+      bytes += bytes_of (gc, chunks, gc->needed);
+      is_full = is_full || bytes > gc->limit_bytes;
+      if (!choose_version (gc, spare->image, spare->version, !is_full, FALSE, error))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -142,7 +248,7 @@ choose_all (Gc *gc, const Config *config, GError **error)
   for (guint i = 0; gc->pins && i < images->len; i++)
     if (!choose_versions (gc, images->pdata[i], error))
       return FALSE;
-  return gc->pins != NULL;
+  return gc->pins != NULL && choose_spares (gc, error);
 }
 
 static gboolean
@@ -230,7 +336,7 @@ sweep_damaged_chunk (const ChunkId *id, gpointer data, GError **error)
   ChunkStore *store = image_library_store (gc->library);
   g_autoptr (GError) local_error = NULL;
 
-  if ((chunk_store_has (store, id) || !g_hash_table_contains (gc->needed, id))
+  if ((chunk_store_keeps (store, id) || !g_hash_table_contains (gc->needed, id))
       && !damaged_chunk_forget (store, id, &local_error))
     g_message ("%s", local_error->message);
   return TRUE;
@@ -265,6 +371,9 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   if (lock < 0)
     return FALSE;
   gc.needed = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+  if (!origin_keeps_any (image_library_origin (library)))
+    gc.limit_bytes = options->limit_bytes;
+  gc.spares = g_ptr_array_new_with_free_func (spare_free);
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_ptr_array_new_with_free_func (g_free);
   gboolean ok = choose_all (&gc, config, error) && remove_versions (&gc, config, error)
@@ -272,6 +381,7 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
                 && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
   g_hash_table_unref (gc.needed);
+  g_ptr_array_unref (gc.spares);
   g_ptr_array_unref (gc.doomed);
   g_ptr_array_unref (gc.unneeded);
   close (lock);

@@ -3,9 +3,11 @@
 
 #include "image-library.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "fail.h"
+#include "file-lock.h"
 #include "image-name.h"
 #include "record-file.h"
 #include "site.h"
@@ -17,6 +19,7 @@ struct ImageLibrary
   char *images_path;
   ChunkStore *store;
   PublicKey *key;
+  Origin *origin;
 };
 
 ImageLibrary *
@@ -27,7 +30,8 @@ image_library_open (const Config *config, GError **error)
 
   library->images_path = config_state_path (config, "images", NULL);
   library->key = site_load_public_key (config, error);
-  library->store = library->key ? chunk_store_open (store_path, error) : NULL;
+  library->origin = library->key ? origin_load (config, error) : NULL;
+  library->store = library->origin ? chunk_store_open (store_path, error) : NULL;
   if (!library->store)
     return NULL;
   return g_steal_pointer (&library);
@@ -41,6 +45,7 @@ image_library_free (ImageLibrary *library)
   g_free (library->images_path);
   chunk_store_free (library->store);
   public_key_free (library->key);
+  origin_free (library->origin);
   g_free (library);
 }
 
@@ -56,6 +61,12 @@ image_library_public_key (const ImageLibrary *library)
   return library->key;
 }
 
+const Origin *
+image_library_origin (const ImageLibrary *library)
+{
+  return library->origin;
+}
+
 char *
 image_library_path (const ImageLibrary *library, const char *image, const char *name)
 {
@@ -67,6 +78,21 @@ image_library_version_path (const ImageLibrary *library, const char *image, guin
                             const char *suffix)
 {
   return g_strdup_printf ("%s/%s/%u%s", library->images_path, image, version, suffix);
+}
+
+int
+image_library_lock (const ImageLibrary *library, const char *image, gboolean wait, GError **error)
+{
+  g_autofree char *directory = image_library_path (library, image, NULL);
+  g_autofree char *path = image_library_path (library, image, IMAGE_LOCK);
+
+  if (g_mkdir_with_parents (directory, 0750) < 0)
+    {
+      fail_errno (error, "make %s", directory);
+      return -1;
+    }
+  return file_lock (AT_FDCWD, path, wait ? LOCK_EX : LOCK_EX | LOCK_NB,
+                    "another publish of this image", error);
 }
 
 /* Add DEPARTMENT/NAME for each image of DEPARTMENT to IMAGES.  */

@@ -6,6 +6,7 @@
 #include "chunk-store.h"
 #include "config.h"
 #include "index.h"
+#include "origin.h"
 #include "signature.h"
 #include "version-record.h"
 
@@ -19,6 +20,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImageLibrary, image_library_free)
 
 ChunkStore *image_library_store (const ImageLibrary *library);
 const PublicKey *image_library_public_key (const ImageLibrary *library);
+
+/* What this host kept whole when the library was opened.  */
+const Origin *image_library_origin (const ImageLibrary *library);
 
 /* The names of all images, sorted; owned by the caller.  */
 GPtrArray *image_library_images (const ImageLibrary *library, GError **error);
@@ -57,6 +61,12 @@ gboolean image_library_fail_missing (const char *image, guint version, GError **
 
 /* Whoever makes a version of an image locks this file in its directory.  */
 #define IMAGE_LOCK ".lock"
+
+/* Make the directory of IMAGE, and lock it for making a version or changing its channels.  Waits,
+   or without WAIT fails with G_IO_ERROR_WOULD_BLOCK.  Closing the descriptor unlocks; -1 on error.
+ */
+int image_library_lock (const ImageLibrary *library, const char *image, gboolean wait,
+                        GError **error);
 
 /* STATE/images/IMAGE/NAME, owned by the caller; NAME may be NULL.  */
 char *image_library_path (const ImageLibrary *library, const char *image, const char *name);

@@ -82,6 +82,16 @@ json_read_uint (JsonObject *object, const char *member, guint64 min, guint64 max
   return TRUE;
 }
 
+gboolean
+json_read_boolean (JsonObject *object, const char *member, gboolean *value, GError **error)
+{
+  JsonNode *node = find (object, member, G_TYPE_BOOLEAN, "true or false", error);
+
+  if (node)
+    *value = json_node_get_boolean (node);
+  return node != NULL;
+}
+
 JsonObject *
 json_read_member (JsonObject *object, const char *member, GError **error)
 {

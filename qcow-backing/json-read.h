@@ -13,6 +13,8 @@ JsonNode *json_read_object (const char *text, gsize size, const char *format, GE
 const char *json_read_string (JsonObject *object, const char *member, gsize max, GError **error);
 gboolean json_read_uint (JsonObject *object, const char *member, guint64 min, guint64 max,
                          guint64 *value, GError **error);
+gboolean json_read_boolean (JsonObject *object, const char *member, gboolean *value,
+                            GError **error);
 JsonObject *json_read_member (JsonObject *object, const char *member, GError **error);
 JsonArray *json_read_array (JsonObject *object, const char *member, guint max, GError **error);
 

@@ -6,13 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot-profile-file.h"
 #include "chunk-staging.h"
 #include "fail.h"
 #include "image-name.h"
 #include "record-file.h"
 
 /* A version's files; the first one makes it exist.  */
-static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx" };
+static const char *const SUFFIXES[] = { ".json.sig", ".json", ".caibx", BOOT_PROFILE_SUFFIX };
 
 /* Whether NAME, in an image's directory, is a temporary file of
    file_write_durably, or a file of a version that has no signed record.  */

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot-profile-file.h"
 #include "fail.h"
-#include "file-lock.h"
 #include "file-write.h"
 #include "image-name.h"
 #include "ingest.h"
@@ -26,21 +26,6 @@ publish_check (const PublishOptions *options, GError **error)
   if (strlen (options->note) > RECORD_NOTE_MAX || !g_utf8_validate (options->note, -1, NULL))
     return fail (error, "a note has up to %d bytes of UTF-8", RECORD_NOTE_MAX);
   return TRUE;
-}
-
-/* Make the directory of IMAGE and lock it; waits.  */
-static int
-lock_image (const ImageLibrary *library, const char *image, GError **error)
-{
-  g_autofree char *directory = image_library_path (library, image, NULL);
-  g_autofree char *path = image_library_path (library, image, IMAGE_LOCK);
-
-  if (g_mkdir_with_parents (directory, 0750) < 0)
-    {
-      fail_errno (error, "make %s", directory);
-      return -1;
-    }
-  return file_lock (AT_FDCWD, path, LOCK_EX, "another publish of this image", error);
 }
 
 /* The image's channels, empty ones for a new image.  */
@@ -182,6 +167,16 @@ write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecor
   return record_file_write (path, json, key, error);
 }
 
+/* Before the version exists, when nobody adds to its profile yet.  */
+static void
+inherit_profile (const ImageLibrary *library, const VersionRecord *record, GBytes *data)
+{
+  g_autoptr (Index) index = record->parent ? index_new_from_bytes (data, NULL) : NULL;
+
+  if (index)
+    boot_profile_hand_down (library, record->image, record->parent, record->version, index);
+}
+
 static gboolean
 publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
                 const PublishOptions *options, const Progress *progress, PublishResult *result,
@@ -200,6 +195,7 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
     return FALSE;
   record->created = date_after_days (0);
   result->version = record->version;
+  inherit_profile (library, record, index);
   return write_version (library, key, record, index, error)
          && write_channels (library, key, channels, options->channel, record->version, error);
 }
@@ -218,7 +214,7 @@ publish_run (ImageLibrary *library, const SigningKey *key, NbdSource *source,
     return fail (error, "the disk has %" G_GUINT64_FORMAT " bytes; gild takes from 1 byte to 4 TiB",
                  size);
   int store_lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
-  int image_lock = store_lock < 0 ? -1 : lock_image (library, options->image, error);
+  int image_lock = store_lock < 0 ? -1 : image_library_lock (library, options->image, TRUE, error);
   gboolean ok =
       image_lock >= 0 && publish_locked (library, key, source, options, progress, result, error);
   if (image_lock >= 0)

@@ -16,6 +16,11 @@
 gboolean record_file_write (const char *path, const char *text, const SigningKey *key,
                             GError **error);
 
+/* The same with SIGNED_TEXT, which another host signed, or rather the site's publisher: if KEY is
+   not whose it is, nothing is written.  */
+gboolean record_file_install (const char *path, GBytes *signed_text, const PublicKey *key,
+                              GError **error);
+
 /* The verified text of the record at PATH.  *SIZE may be NULL.  G_IO_ERROR_NOT_FOUND if there is
  * none.  */
 char *record_file_read (const char *path, const PublicKey *key, gsize *size, GError **error);

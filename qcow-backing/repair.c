@@ -265,6 +265,9 @@ mend_chunk (Repair *repair, const BadChunk *bad)
     add_sentence (repair->mended, "%s: it is whole when read again", bad->problem);
   else if (fate == CHUNK_IS_REBUILT)
     add_sentence (repair->mended, "%s: its bytes were found, and it is made anew", bad->problem);
+  else if (is_needed && !bad->is_kept)
+    add_sentence (repair->mended, "%s: it is set aside, and fetched again when it is read",
+                  bad->problem);
   else if (is_needed)
     g_hash_table_add (repair->lacking, g_memdup2 (&bad->id, sizeof bad->id));
   else if (fate == CHUNK_IS_SET_ASIDE)

@@ -17,15 +17,11 @@
 #include "privilege.h"
 
 #define FORMAT        "gild-site-1"
-#define SERVICE_USER  "gild"
 #define READER_USER   "nobody"
 #define SITE_NAME_MAX 100
 
-// Of the directory that a site is made in, beside where it will be.
-#define UNFINISHED_PREFIX ".site-"
-
-static gboolean
-check_name (const char *name, GError **error)
+gboolean
+site_name_check (const char *name, GError **error)
 {
   if (name[0] == '\0' || strlen (name) > SITE_NAME_MAX || !g_utf8_validate (name, -1, NULL))
     return fail (error, "a site's name has 1 to %d bytes of UTF-8", SITE_NAME_MAX);
@@ -35,134 +31,90 @@ check_name (const char *name, GError **error)
   return TRUE;
 }
 
-/* Make directory NAME of the state, which user gild shall own where root makes it.  */
-static gboolean
-make_service_directory (const Config *config, const char *name, mode_t mode, GError **error)
+/* What site_init was asked for.  */
+typedef struct
 {
-  g_autofree char *path = config_state_path (config, name, NULL);
-  const struct passwd *user = geteuid () == 0 ? getpwnam (SERVICE_USER) : NULL;
+  const char *name;
+  SiteFill more;
+  gpointer data;
+} Founding;
 
-  if (geteuid () == 0 && !user)
-    return fail (error, "there is no user %s: `make install` or systemd-sysusers makes it",
-                 SERVICE_USER);
-  if (mkdir (path, mode) < 0 && errno != EEXIST)
-    return fail_errno (error, "make %s", path);
-  if (user && chown (path, user->pw_uid, user->pw_gid) < 0)
-    return fail_errno (error, "give %s to user %s", path, SERVICE_USER);
-  return TRUE;
-}
-
+/* Fill DIRECTORY with all that a new site consists of.  */
 static gboolean
-make_state (const Config *config, GError **error)
+fill_site (const Config *config, const char *directory, gpointer data, GError **error)
 {
-  if (g_mkdir_with_parents (config->state_dir, 0755) < 0)
-    return fail_errno (error, "make %s", config->state_dir);
-  // QEMU goes through the last one, as a user of its own, to files that nobody else may read.
-  return make_service_directory (config, "store.castr", 0750, error)
-         && make_service_directory (config, "images", 0750, error)
-         && make_service_directory (config, "spill", 0711, error);
-}
-
-/* Fill DIRECTORY with all that a site consists of.  */
-static gboolean
-fill_site (const char *directory, const char *name, GError **error)
-{
-  g_autofree char *json_path = g_build_filename (directory, "site.json", NULL);
+  const Founding *founding = data;
   g_autofree char *secret_path = g_build_filename (directory, "site.sec", NULL);
   g_autofree char *public_path = g_build_filename (directory, "site.pub", NULL);
   g_autofree char *ca_key_path = g_build_filename (directory, "ca-key.pem", NULL);
   g_autofree char *ca_path = g_build_filename (directory, "ca.pem", NULL);
   g_autofree char *uuid = g_uuid_string_random ();
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-  json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "format");
-  json_builder_add_string_value (builder, FORMAT);
-  json_builder_set_member_name (builder, "name");
-  json_builder_add_string_value (builder, name);
-  json_builder_set_member_name (builder, "uuid");
-  json_builder_add_string_value (builder, uuid);
-  json_builder_end_object (builder);
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *json = json_write (root);
+  Site site = { (char *)founding->name, uuid };
 
   return signing_key_generate (secret_path, public_path, error)
-         && certificate_authority_generate (name, ca_key_path, ca_path, error)
-         && file_write_durably (json_path, json, strlen (json), 0644, error);
-}
-
-static void
-remove_directory (const char *path)
-{
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *file = g_build_filename (path, name, NULL);
-      unlink (file);
-    }
-  rmdir (path);
-}
-
-/* Remove what an init that crashed has left in the state: keys that nothing was signed with.  */
-static void
-remove_unfinished (const Config *config)
-{
-  g_autoptr (GDir) state = g_dir_open (config->state_dir, 0, NULL);
-  const char *name;
-
-  while (state && (name = g_dir_read_name (state)))
-    if (g_str_has_prefix (name, UNFINISHED_PREFIX))
-      {
-        g_autofree char *path = config_state_path (config, name, NULL);
-        remove_directory (path);
-      }
-}
-
-/* Give the site, which is complete in directory TEMPORARY, its name.  */
-static gboolean
-name_site (const Config *config, const char *temporary, const char *path, GError **error)
-{
-  if (!file_system_sync (config->state_dir, error))
-    return FALSE;
-  if (rename (temporary, path) < 0)
-    return fail_errno (error, "make %s", path);
-  if (file_system_sync (config->state_dir, error))
-    return TRUE;
-  rename (path, temporary); // nobody has used it yet, so init can be tried again
-  return FALSE;
+         && certificate_authority_generate (founding->name, ca_key_path, ca_path, error)
+         && site_write (&site, directory, error)
+         && (!founding->more || founding->more (config, directory, founding->data, error))
+         && site_directory_make_publisher (config, directory, error);
 }
 
 gboolean
-site_init (const Config *config, const char *name, GError **error)
+site_init (const Config *config, const char *name, SiteFill more, gpointer data, GError **error)
 {
-  g_autofree char *path = config_state_path (config, "site", NULL);
-  g_autofree char *temporary = config_state_path (config, UNFINISHED_PREFIX "XXXXXX", NULL);
+  Founding founding = { name, more, data };
 
-  if (!check_name (name, error))
-    return FALSE;
-  if (g_file_test (path, G_FILE_TEST_EXISTS))
-    return fail (error, "%s exists: this host belongs to a site already", path);
-  if (!make_state (config, error))
-    return FALSE;
-  remove_unfinished (config);
-  if (!g_mkdtemp_full (temporary, 0755))
-    return fail_errno (error, "make %s", path);
-  if (!fill_site (temporary, name, error) || !name_site (config, temporary, path, error))
+  return site_name_check (name, error)
+         && site_directory_create (config, fill_site, &founding, error);
+}
+
+Site *
+site_from_json (JsonObject *object, GError **error)
+{
+  const char *name = json_read_string (object, "name", SITE_NAME_MAX, error);
+  const char *uuid = name ? json_read_string (object, "uuid", 36, error) : NULL;
+
+  if (!uuid || !site_name_check (name, error))
+    return NULL;
+  if (!g_uuid_string_is_valid (uuid))
     {
-      remove_directory (temporary);
-      return FALSE;
+      fail (error, "\"uuid\" is not a UUID");
+      return NULL;
     }
-  return TRUE;
+  Site *site = g_new (Site, 1);
+  site->name = g_strdup (name);
+  site->uuid = g_strdup (uuid);
+  return site;
+}
+
+JsonObject *
+site_to_json (const Site *site)
+{
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "format", FORMAT);
+  json_object_set_string_member (object, "name", site->name);
+  json_object_set_string_member (object, "uuid", site->uuid);
+  return object;
+}
+
+gboolean
+site_write (const Site *site, const char *directory, GError **error)
+{
+  g_autofree char *path = g_build_filename (directory, "site.json", NULL);
+  g_autoptr (JsonNode) root = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (root, site_to_json (site));
+  g_autofree char *json = json_write (root);
+  return file_write_durably (path, json, strlen (json), 0644, error);
 }
 
 static gboolean
 fail_no_site (const Config *config, GError **error)
 {
-  return fail_code (error, G_IO_ERROR_NOT_FOUND,
-                    "this host belongs to no site (%s/site is not there): run `gild init SITE`",
-                    config->state_dir);
+  return fail_code (
+      error, G_IO_ERROR_NOT_FOUND,
+      "this host belongs to no site (%s/site is not there): run `gild init SITE`, or `gild join TOKEN` with what `gild invite` prints there",
+      config->state_dir);
 }
 
 Site *
@@ -182,22 +134,9 @@ site_load (const Config *config, GError **error)
       return NULL;
     }
   g_autoptr (JsonNode) root = json_read_object (text, size, FORMAT, error);
-  JsonObject *object = root ? json_node_get_object (root) : NULL;
-  const char *name = object ? json_read_string (object, "name", SITE_NAME_MAX, error) : NULL;
-  const char *uuid = name ? json_read_string (object, "uuid", 36, error) : NULL;
-  if (uuid && !g_uuid_string_is_valid (uuid))
-    {
-      fail (error, "\"uuid\" is not a UUID");
-      uuid = NULL;
-    }
-  if (!uuid)
-    {
-      g_prefix_error (error, "%s: ", path);
-      return NULL;
-    }
-  Site *site = g_new (Site, 1);
-  site->name = g_strdup (name);
-  site->uuid = g_strdup (uuid);
+  Site *site = root ? site_from_json (json_node_get_object (root), error) : NULL;
+  if (!site)
+    g_prefix_error (error, "%s: ", path);
   return site;
 }
 
@@ -257,10 +196,10 @@ site_owner_identity (const Config *config, ChildIdentity *identity, GError **err
     return TRUE;
   if (stat (path, &status) < 0)
     return errno == ENOENT ? fail_no_site (config, error) : fail_errno (error, "%s", path);
-  if (status.st_uid == 0 && getpwnam (SERVICE_USER))
+  if (status.st_uid == 0 && getpwnam (SITE_SERVICE_USER))
     return fail (error,
                  "%s belongs to root, and must to the user that serves it: chown -R %s:%s %s", path,
-                 SERVICE_USER, SERVICE_USER, path);
+                 SITE_SERVICE_USER, SITE_SERVICE_USER, path);
   *identity = (ChildIdentity){ status.st_uid != 0, status.st_uid, status.st_gid, FALSE };
   return TRUE;
 }
@@ -289,4 +228,15 @@ site_become_store_owner (const Config *config, GError **error)
   if (owner.is_needed && !privilege_change_user (owner.uid, owner.gid))
     return fail_errno (error, "become the owner of %s/store.castr", config->state_dir);
   return TRUE;
+}
+
+gboolean
+site_give_to_owner (const Config *config, const char *path, GError **error)
+{
+  ChildIdentity owner;
+
+  if (!site_owner_identity (config, &owner, error))
+    return FALSE;
+  return !owner.is_needed || lchown (path, owner.uid, owner.gid) == 0
+         || fail_errno (error, "give %s to the owner of %s/store.castr", path, config->state_dir);
 }

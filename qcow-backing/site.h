@@ -2,13 +2,20 @@
 // The site: one organisation, its name and UUID, its signing key and its certificate authority.
 //
 // STATE/site/: site.json { "format": "gild-site-1", "name", "uuid" }, site.pub and site.sec
-// (signify), ca.pem and ca-key.pem.  The secret ones are readable by root alone, so gildd cannot
-// sign.
+// (signify), ca.pem and ca-key.pem.  A publisher alone has the keys: site.sec, which root alone may
+// read, so that gildd cannot sign, and ca-key.pem, which is gild's.  network/host-identity.h says
+// what else is there.
 #pragma once
+
+#include <json-glib/json-glib.h>
 
 #include "config.h"
 #include "child-identity.h"
 #include "signature.h"
+#include "site-directory.h"
+
+/* Who runs gildd and owns the store.  */
+#define SITE_SERVICE_USER "gild"
 
 typedef struct
 {
@@ -16,9 +23,17 @@ typedef struct
   char *uuid; // 36 characters
 } Site;
 
-/* Make site NAME: directories, keys, CA.  Fails, with nothing changed, where there is one already.
- */
-gboolean site_init (const Config *config, const char *name, GError **error);
+gboolean site_name_check (const char *name, GError **error);
+
+/* Make site NAME: directories, keys, CA, and, if MORE is given, what that puts there with DATA.
+   Fails, with nothing changed, where there is a site already.  */
+gboolean site_init (const Config *config, const char *name, SiteFill more, gpointer data,
+                    GError **error);
+
+/* What is in site.json, of which reading looks at name and uuid alone.  */
+Site *site_from_json (JsonObject *object, GError **error);
+JsonObject *site_to_json (const Site *site);
+gboolean site_write (const Site *site, const char *directory, GError **error);
 
 Site *site_load (const Config *config, GError **error);
 void site_free (Site *site);
@@ -37,3 +52,6 @@ gboolean site_owner_identity (const Config *config, ChildIdentity *identity, GEr
 /* If root: become the owner of the store for good, so that what is written is the store's and what
    goes wrong is not root's.  Everybody else stays who they are.  */
 gboolean site_become_store_owner (const Config *config, GError **error);
+
+/* If root: make the owner of the store that of PATH.  */
+gboolean site_give_to_owner (const Config *config, const char *path, GError **error);

@@ -29,6 +29,7 @@ typedef struct
 {
   const char *user; // NULL: nobody
   gsize size;
+  gboolean is_kept; // one of those who need it is an image that this host keeps whole
 } Needed;
 
 typedef struct
@@ -53,12 +54,17 @@ bad_chunk_free (gpointer data)
 }
 
 static void
-add_chunk (Verify *verify, const ChunkId *id, gsize size, const char *user)
+add_chunk (Verify *verify, const ChunkId *id, gsize size, const char *user, gboolean is_kept)
 {
-  if (g_hash_table_contains (verify->chunks, id))
-    return;
-  Needed *needed = g_new (Needed, 1);
-  *needed = (Needed){ user, size };
+  Needed *needed = g_hash_table_lookup (verify->chunks, id);
+
+  if (needed)
+    {
+      needed->is_kept = needed->is_kept || is_kept;
+      return;
+    }
+  needed = g_new (Needed, 1);
+  *needed = (Needed){ user, size, is_kept };
   g_hash_table_insert (verify->chunks, g_memdup2 (id, sizeof *id), needed);
   verify->total += size;
 }
@@ -69,20 +75,21 @@ add_version_chunks (Verify *verify, const ImageVersion *version, const char *use
   const Index *index = version->index;
   GArray *index_chunks = version->record->index_chunks;
   guint64 index_size = version->record->index_size;
-
+  gboolean is_kept = origin_keeps (image_library_origin (verify->library), version->record->image);
   gsize n = index_n_chunks (index);
   gboolean has_zero = FALSE;
 
   for (gsize i = 0; i < n; i++)
     {
       gboolean is_zero = index_chunk_is_zero (index, i);
-      if (!is_zero || !has_zero || i + 1 == n) // chunks of zeros are the same but for the last
-        add_chunk (verify, index_chunk_id (index, i), index_chunk_size (index, i), user);
+      // Chunks of zeros are the same but for the last; gild stores them for casync, fetches none.
+      if (!is_zero || (is_kept && (!has_zero || i + 1 == n)))
+        add_chunk (verify, index_chunk_id (index, i), index_chunk_size (index, i), user, is_kept);
       has_zero = has_zero || is_zero;
     }
   for (guint i = 0; i < index_chunks->len; i++)
     add_chunk (verify, &g_array_index (index_chunks, ChunkId, i),
-               (gsize)MIN (CHUNK_SIZE, index_size - (guint64)i * CHUNK_SIZE), user);
+               (gsize)MIN (CHUNK_SIZE, index_size - (guint64)i * CHUNK_SIZE), user, is_kept);
 }
 
 static void
@@ -154,7 +161,7 @@ verify_image (Verify *verify, const char *image, guint version, GError **error)
 static gboolean
 add_unneeded (const ChunkId *id, gpointer data, GError **error)
 {
-  add_chunk (data, id, 0, NULL); // 0: its size is not known
+  add_chunk (data, id, 0, NULL, FALSE); // 0: its size is not known
   return TRUE;
 }
 
@@ -187,7 +194,7 @@ add_bad_chunk (Verify *verify, const Job *job, const char *sentence)
   const char *user = job->needed->user;
   BadChunk *bad = g_new (BadChunk, 1);
 
-  *bad = (BadChunk){ *job->id, job->needed->size,
+  *bad = (BadChunk){ *job->id, job->needed->size, job->needed->is_kept,
                      user ? g_strdup_printf ("%s: %s", user, sentence) : g_strdup (sentence) };
   g_ptr_array_add (verify->result->bad_chunks, bad);
 }
@@ -207,7 +214,13 @@ check_chunk (gpointer data, gpointer user_data)
                                                       job->needed->size, &error)
                                   : chunk_store_check (store, job->id, &error);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&verify->lock);
-  if (!ok)
+  if (g_error_matches (error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING) && !job->needed->is_kept
+      && job->needed->user)
+    {
+      verify->result->absent_chunks++;
+      verify->result->absent_bytes += job->needed->size;
+    }
+  else if (!ok)
     add_bad_chunk (verify, job, error->message);
   verify->done += job->needed->size;
   progress_report (verify->progress, verify->done, verify->total);

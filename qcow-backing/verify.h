@@ -8,7 +8,8 @@
 typedef struct
 {
   ChunkId id;
-  gsize size; // in the guest; 0: not known, since no version needs it
+  gsize size;       // in the guest; 0: not known, since no version needs it
+  gboolean is_kept; // an image that this host keeps whole needs it; else it is fetched again
   char *problem;
 } BadChunk;
 
@@ -16,6 +17,8 @@ typedef struct
 {
   guint versions;        // looked at
   guint64 chunks;        // different ones, hashed
+  guint64 absent_chunks; // not fetched yet, of images that this host need not keep whole
+  guint64 absent_bytes;  // what those are in the guest
   GPtrArray *problems;   // sentences: what is wrong with records and indexes
   GPtrArray *bad_chunks; // BadChunk *
   GPtrArray *mended;     // sentences: what repair_run mended

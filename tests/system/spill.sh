@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A desktop writes more than its RAM overlay takes: it goes on on disk, and nothing of that outlives it.
 . "$(dirname "$0")/lib.sh"
-needs jq mke2fs
+needs jq mke2fs strace
 host_up
 
 readonly MIB=$((1024 * 1024))
@@ -210,7 +210,24 @@ spill_by_hand ()
         --diskspec "vda,snapshot=external,file=$state/spill/$1/vda.qcow2"
 }
 
+# One whose overlay is half full is looked at every two seconds, for as long as it runs.
+test_half_full ()
+{
+    new_desktop pc6 "overlay='64MiB'"
+    guest_run pc6 "$(write_copies copy 5)"
+    reaches 'a desktop that has filled half of its overlay' pc6 half-full
+    timeout 7 strace -f -qq -e trace=statfs,write -o "$tmp/looks" -p "$(child_of gildd)" || :
+    run_ok 'is looked at' test "$(grep -c "statfs(\"$run/desktops/pc6\"" "$tmp/looks")" -ge 2
+    is 'and libvirt is not asked about it without an event' "$(grep -c 'write(.* \\0\\200\\206' "$tmp/looks")" 0
+    virsh -q suspend pc6
+    virsh -q resume pc6
+    guest_run pc6 "$(write_copies more 3)"
+    reaches 'it goes on on disk when it is nearly full' pc6 spilled
+    virsh -q destroy pc6
+}
+
 make_golden
+test_half_full
 test_full_speed
 test_restarts
 test_not_allowed

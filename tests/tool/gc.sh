@@ -97,4 +97,31 @@ is 'nobody knows what it holds: nothing goes' "$(chunks)" "$before"
 run_fails '--keep 0' 2 'keep' gild gc --keep 0
 run_fails '--keep -1' 2 '.' gild gc --keep -1
 run_fails '--keep many' 2 '.' gild gc --keep many
+
+# A host that keeps no whole images for others keeps to [store] limit=.
+as_client ()
+{
+    mv "$state/site/site.sec" "$tmp/site.sec"
+    "$@"
+    mv "$tmp/site.sec" "$state/site/site.sec"
+}
+rm -r "$state" "$run"
+new_site
+publish_versions b/disk 1
+publish_versions a/disk 5
+printf '[store]\nlimit=5MiB\n' >>"$GILD_CONFIG"
+run_ok 'on a publisher a limit' gild gc
+is 'is none' "$(versions a/disk)$(versions b/disk)" '1 2 3 4 5 1 '
+as_client run_ok 'elsewhere' gild gc
+is 'the oldest go, but for what a channel names' "$(versions a/disk)$(versions b/disk)" '3 4 5 1 '
+sed -i 's/^limit=.*/limit=1MiB/' "$GILD_CONFIG"
+mkdir -p "$run/desktops"
+sed -e 's,c/disk@1,a/disk@3,g; s,c/disk,a/disk,g; s/"version": 1/"version": 3/' <<END >"$run/desktops/pc1.json"
+{"format": "gild-pin-1", "name": "pc1", "uuid": "4b4c1e8a-5a9c-4a53-bb4c-0d4b4d3f8a01", "overlay": 1073741824, "spill": 0,
+ "disks": [{"target": "vda", "image": "c/disk", "channel": "production", "version": 1, "virtual_size": $((4 * MIB)),
+ "backing": "nbd+unix:///c/disk@1?socket=$run/nbd.sock"}], "since": "2026-11-20T02:00:00Z"}
+END
+as_client run_ok 'a limit below what is needed' gild gc
+is 'leaves what runs and what channels name' "$(versions a/disk)$(versions b/disk)" '3 5 1 '
+run_ok 'and that is whole' gild verify
 done_testing

@@ -64,7 +64,7 @@ versions_on_disk ()
 }
 
 # litter: what neither versions nor the site need: chunks that no index names, files that are neither chunk nor
-# record, directories that somebody has begun to fill, images without a version.
+# record nor a version's profile, directories that somebody has begun to fill, images without a version.
 litter ()
 {
     local index
@@ -74,6 +74,9 @@ litter ()
     done | sort -u >"$tmp/needed"
     comm -13 "$tmp/needed" <(find "$state/store.castr" -name '*.cacnk' -printf '%f\n' | sed 's/\.cacnk$//' | sort)
     (cd "$state" && find store.castr images -type f ! -name '*.cacnk' ! -name '*.caibx' ! -name '*.json' \
-        ! -name '*.json.sig' ! -name '.lock*' ! -name 'lock*'
+        ! -name '*.json.sig' ! -name '.lock*' ! -name 'lock*' ! -name '*.profile'
+    find images -name '*.profile' | while read -r profile; do
+        [ -e "${profile%.profile}.json.sig" ] || echo "$profile"
+    done
     find . -type d \( -name '.staging-*' -o -name '.site-*' -o -path './images/*' -empty \))
 }

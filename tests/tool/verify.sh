@@ -93,6 +93,30 @@ run_ok 'all is whole again' gild verify
 run_ok 'in JSON' gild verify --json
 run_ok 'which is JSON' jq . "$tmp/stdout"
 
+# A host that need not keep an image whole has not lost what it has not fetched yet.
+mv "$chunk" "$tmp/kept"
+harms 'a chunk that is gone' 'missing'
+mv "$state/site/site.sec" "$tmp/site.sec"
+run_ok 'on a host that keeps no whole images' gild verify
+like 'it is told as not there yet' "$(cat "$tmp/stdout")" '^1 chunks \(.*\) are not on this host yet'
+is 'and in JSON' "$(gild verify --json | jq .absent)" 65536
+run_ok 'there is nothing to repair' gild verify --repair
+echo '{"format": "gild-replica-1", "images": ["one/disk"]}' >"$state/replica.json"
+harms 'a replica of that image' 'missing'
+echo '{"format": "gild-replica-1", "images": ["other/disk"]}' >"$state/replica.json"
+run_ok 'but not one of another' gild verify
+echo '{"format": "gild-replica-9"}' >"$state/replica.json"
+run_fails 'a list of replicas that cannot be read' 1 'replica\.json' gild verify
+rm "$state/replica.json"
+cp "$tmp/kept" "$chunk"
+flip "$chunk" 100
+run gild verify
+is 'a chunk that is there and damaged is a problem all the same' "$status" 3
+run_ok 'which is repaired by setting it aside' gild verify --repair
+like 'to be fetched again' "$(cat "$tmp/stdout")" 'fetched again when it is read'
+mv "$tmp/site.sec" "$state/site/site.sec"
+cp "$tmp/kept" "$chunk"
+
 # Everything signed with another site's key is worth nothing here.
 mkdir "$tmp/elsewhere"
 printf '[paths]\nstate=%s\nrun=%s\n' "$tmp/elsewhere/state" "$tmp/elsewhere/run" >"$tmp/elsewhere.conf"

@@ -320,10 +320,42 @@ echo (gpointer data, const char *name, JsonObject *body, GError **error)
   return answer;
 }
 
+static gpointer
+send_later (gpointer data)
+{
+  JsonObject *answer = json_object_new ();
+
+  g_usleep (20000);
+  json_object_set_string_member (answer, "late", "yes");
+  control_reply_send (data, answer, NULL);
+  return NULL;
+}
+
+/* Name "at-once" is refused before this returns, "never" is left for who frees the server.  */
+static void
+echo_later (gpointer data, const char *name, JsonObject *body, ControlReply *reply)
+{
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no %s", name);
+
+  if (g_str_equal (name, "at-once"))
+    control_reply_send (reply, NULL, error);
+  else if (g_str_equal (name, "never"))
+    *(ControlReply **)data = reply;
+  else
+    g_thread_unref (g_thread_new ("late", send_later, reply));
+}
+
+static const ControlRoute LATER_ROUTES[] = {
+  { "GET", "/a", echo },
+  { "POST", "/later/*", NULL, echo_later },
+  { NULL },
+};
+
 static const ControlRoute ROUTES[] = {
   { "GET", "/a", echo },
   { "POST", "/a/*/b", echo },
   { "DELETE", "/a/*", echo },
+  { "POST", "/b/*/*/c/*", echo },
   { NULL },
 };
 
@@ -344,8 +376,10 @@ call_server (gpointer data)
   g_autoptr (JsonNode) answer =
       control_call (call->path, call->method, call->url, body, TIMEOUT, &error);
 
-  call->answer = answer ? json_to_string (answer, FALSE) : g_strdup (error->message);
+  g_atomic_pointer_set (&call->answer,
+                        answer ? json_to_string (answer, FALSE) : g_strdup (error->message));
   g_main_loop_quit (call->loop);
+  g_main_context_wakeup (NULL);
   return NULL;
 }
 
@@ -361,10 +395,14 @@ test_server (void)
     { "GET", "/a/x/b/", NULL, "there is no /a/x/b/: *" },
     { "PUT", "/a", NULL, "/a is not for PUT, but for GET" },
     { "GET", "/a/x/b", NULL, "/a/x/b is not for GET, but for POST" },
+    { "POST", "/b/x/c/y", NULL, "there is no /b/x/c/y: *" },
+    { "POST", "/b/x/y/d/z", NULL, "there is no /b/x/y/d/z: *" },
     { "GET", "/a", "[1]", "*not a JSON object*" },
     { "GET", "/a", "{\"fail\":0}", "it failed" },
     { "GET", "/a", NULL, "{\"name\":\"\",\"data\":\"d\"}" },
     { "DELETE", "/a/x%2Fy", NULL, "{\"name\":\"x%2Fy\",\"data\":\"d\"}" },
+    { "POST", "/b/x/y/c/7", NULL, "{\"name\":\"x/y/7\",\"data\":\"d\"}" },
+    { "POST", "/b///c/", NULL, "{\"name\":\"//\",\"data\":\"d\"}" },
     { "POST", "/a/x/b?q=1", "{\"c\":[1,2]}",
       "{\"name\":\"x\",\"data\":\"d\",\"body\":{\"c\":[1,2]}}" },
   };
@@ -391,6 +429,71 @@ test_server (void)
   g_assert_cmpint (g_rmdir (directory), ==, 0); // the socket is gone
 }
 
+/* Many at a time, and others are answered meanwhile.  */
+static void
+test_later (void)
+{
+  static const char *const ANSWERS[] = { "{\"late\":\"yes\"}", "there is no at-once",
+                                         "*is not for POST*" };
+  static const char *const URLS[] = { "/later/x", "/later/at-once", "/a" };
+  enum
+  {
+    N = 60
+  };
+  g_autofree char *directory = g_dir_make_tmp ("gild-control-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "sock", NULL);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  ControlServer *server = control_server_new (path, LATER_ROUTES, NULL, NULL, NULL);
+  GThread *threads[N];
+  Call calls[N];
+
+  g_assert_nonnull (server);
+  for (gsize i = 0; i < N; i++)
+    {
+      calls[i] = (Call){ path, "POST", URLS[i % 3], "{}", NULL, loop };
+      threads[i] = g_thread_new ("client", call_server, &calls[i]);
+    }
+  for (gsize i = 0; i < N; i++)
+    while (!g_atomic_pointer_get (&calls[i].answer))
+      g_main_context_iteration (NULL, TRUE);
+  for (gsize i = 0; i < N; i++)
+    {
+      g_thread_join (threads[i]);
+      if (!g_pattern_match_simple (ANSWERS[i % 3], calls[i].answer))
+        g_test_message ("%s: %s", calls[i].url, calls[i].answer);
+      g_assert_true (g_pattern_match_simple (ANSWERS[i % 3], calls[i].answer));
+      g_free (calls[i].answer);
+    }
+  control_server_free (server);
+  g_assert_cmpint (g_rmdir (directory), ==, 0);
+}
+
+/* The server goes while somebody waits, and the answer comes after that.  */
+static void
+test_never (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("gild-control-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "sock", NULL);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  ControlReply *reply = NULL;
+  ControlServer *server = control_server_new (path, LATER_ROUTES, &reply, context, NULL);
+  Call call = { path, "POST", "/later/never", "{}", NULL, loop };
+
+  g_assert_nonnull (server);
+  GThread *thread = g_thread_new ("client", call_server, &call);
+  while (!reply)
+    g_main_context_iteration (context, TRUE);
+  control_server_free (server);
+  g_thread_join (thread);
+  g_assert_true (g_pattern_match_simple ("*does not answer*", call.answer));
+  g_free (call.answer);
+  control_reply_send (reply, json_object_new (), NULL);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_assert_cmpint (g_rmdir (directory), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -405,5 +508,7 @@ main (int argc, char **argv)
   g_test_add_func ("/control/good-answers", test_good_answers);
   g_test_add_func ("/control/request", test_request);
   g_test_add_func ("/control/server", test_server);
+  g_test_add_func ("/control/later", test_later);
+  g_test_add_func ("/control/never", test_never);
   return g_test_run ();
 }
