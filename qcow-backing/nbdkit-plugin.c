@@ -3,7 +3,8 @@
 //
 // An export's name is DEPARTMENT/NAME@VERSION.  There is no network here: what a read needs is in
 // the store, and comes through served-version.c.  Nothing is written there either: the one socket
-// that this opens is gildd's control socket, to tell it of a chunk that is damaged.
+// that this opens is gildd's control socket, to tell it of a chunk that is damaged, and of what a
+// boot has read.
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
+#include "boot-recorder.h"
 #include "daemon/damage-reporter.h"
+#include "daemon/profile-reporter.h"
 #include "served-version.h"
 #include "size.h"
 
@@ -29,13 +32,16 @@ static struct
   char *cache_size;
   ServedVersions *versions;
   DamageReporter *reporter;
+  ProfileReporter *profile_reporter;
 } plugin;
 
 /* What nbdkit holds for each client.  */
 typedef struct
 {
   ServedVersion *version;
-  guint64 next_offset; // atomic: where the last read ended
+  char *ref;
+  guint64 next_offset;    // atomic: where the last read ended
+  BootRecorder *recorder; // NULL: what it reads is of no interest
 } Connection;
 
 /* Who reads one request after another waits for each; who sends more at a time has them loaded side
@@ -54,6 +60,7 @@ plugin_unload (void)
 {
   served_versions_free (plugin.versions);
   damage_reporter_free (plugin.reporter);
+  profile_reporter_free (plugin.profile_reporter);
   free (plugin.config_path);
   free (plugin.state_dir);
   g_free (plugin.cache_size);
@@ -111,9 +118,11 @@ configure (GError **error)
   plugin.versions = served_versions_new (g_steal_pointer (&config), error);
   if (!plugin.versions)
     return FALSE;
+  if (plugin.state_dir) // gildd has the configuration's store, and not another
+    return TRUE;
   plugin.reporter = damage_reporter_new (gildd);
-  if (!plugin.state_dir) // gildd has the configuration's store, and not another
-    served_versions_on_damage (plugin.versions, on_damage, NULL);
+  plugin.profile_reporter = profile_reporter_new (gildd);
+  served_versions_on_damage (plugin.versions, on_damage, NULL);
   return TRUE;
 }
 
@@ -174,7 +183,41 @@ plugin_open (int readonly)
     }
   Connection *connection = g_new0 (Connection, 1);
   connection->version = version;
+  connection->ref = g_strdup (ref);
+  if (plugin.profile_reporter && profile_reporter_wants (plugin.profile_reporter, ref))
+    connection->recorder = boot_recorder_new (
+        (served_version_size (version) + CHUNK_SIZE - 1) / CHUNK_SIZE, g_get_monotonic_time ());
   return connection;
+}
+
+/* Tell what the client has read, if that was not told yet.  */
+static void
+end_recording (Connection *connection)
+{
+  GArray *positions = boot_recorder_end (connection->recorder);
+
+  if (positions)
+    profile_reporter_add (plugin.profile_reporter, connection->ref, positions,
+                          boot_recorder_since (connection->recorder));
+}
+
+/* Note that the client reads from OFFSET to END; zeros come out of the index.  */
+static void
+record (Connection *connection, guint64 offset, guint64 end)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean is_zero;
+
+  for (guint64 next; offset < end; offset = next)
+    {
+      next = served_version_extent (connection->version, offset, end, &is_zero);
+      for (gsize i = offset / CHUNK_SIZE; !is_zero && i * CHUNK_SIZE < next; i++)
+        if (!boot_recorder_add (connection->recorder, i, now))
+          {
+            end_recording (connection);
+            return;
+          }
+    }
 }
 
 static void
@@ -182,7 +225,11 @@ plugin_close (void *handle)
 {
   Connection *connection = handle;
 
+  if (connection->recorder)
+    end_recording (connection);
+  boot_recorder_free (connection->recorder);
   served_version_close (connection->version);
+  g_free (connection->ref);
   g_free (connection);
 }
 
@@ -226,6 +273,8 @@ plugin_pread (void *handle, void *buffer, uint32_t count, uint64_t offset, uint3
   guint64 end = offset + count;
   g_autoptr (GError) error = NULL;
 
+  if (connection->recorder)
+    record (connection, offset, end);
   if (__atomic_exchange_n (&connection->next_offset, end, __ATOMIC_RELAXED) == offset
       && count <= SEQUENTIAL_REQUEST_MAX)
     served_version_read_ahead (connection->version, end);
