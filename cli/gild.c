@@ -22,6 +22,8 @@ static const struct
   { "hosts", verb_hosts, "list the hosts of the site, or shut one out" },
   { "images", verb_images, "list images and their versions" },
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
+  { "invite", verb_invite, "print a token that lets another PC join the site" },
+  { "join", verb_join, "enter a site with such a token" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "replica", verb_replica, "have this host keep whole images for the others" },
   { "spill", verb_spill, "set how much of the disk a running desktop may use" },
