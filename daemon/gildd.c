@@ -20,6 +20,7 @@
 #include "damage-check.h"
 #include "desktop-watch.h"
 #include "desktops.h"
+#include "profile-keeper.h"
 #include "qcow-backing/config.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
@@ -35,6 +36,7 @@ typedef struct
   const Config *config;
   DesktopWatch *watch;
   DamageCheck *damage_check;
+  ProfileKeeper *profile_keeper;
 } Daemon;
 
 static gboolean
@@ -120,15 +122,31 @@ describe_disks (JsonObject *answer)
   return g_string_free (text, FALSE);
 }
 
+/* The versions of PIN are about to be read.  */
+static void
+expect_boot (const Daemon *daemon, JsonObject *pin)
+{
+  JsonArray *disks = json_object_get_array_member (pin, "disks");
+
+  for (guint i = 0; i < json_array_get_length (disks); i++)
+    {
+      JsonObject *disk = json_array_get_object_element (disks, i);
+      profile_keeper_expect (daemon->profile_keeper, json_object_get_string_member (disk, "image"),
+                             (guint)json_object_get_int_member (disk, "version"));
+    }
+}
+
 static JsonObject *
 post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  JsonObject *answer = desktops_prepare (((Daemon *)data)->config, name, body, error);
+  const Daemon *daemon = data;
+  JsonObject *answer = desktops_prepare (daemon->config, name, body, error);
 
   if (answer)
     {
       g_autofree char *disks = describe_disks (answer);
       g_message ("%s boots %s", name, disks);
+      expect_boot (daemon, answer);
     }
   return answer;
 }
@@ -164,6 +182,12 @@ post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
   return json_object_new ();
 }
 
+static JsonObject *
+post_profile (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  return profile_keeper_take (((Daemon *)data)->profile_keeper, name, body, error);
+}
+
 static const ControlRoute ROUTES[] = {
   { "GET", "/status", get_status },
   { "GET", "/desktops", get_desktops },
@@ -171,6 +195,7 @@ static const ControlRoute ROUTES[] = {
   { "POST", "/desktops/*/spill", post_spill },
   { "DELETE", "/desktops/*", delete_desktop },
   { "POST", "/chunks/*/damaged", post_damaged },
+  { "POST", "/images/*/*/*/profile", post_profile },
   { NULL },
 };
 
@@ -276,8 +301,10 @@ run (const char *config_path, GError **error)
   g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
   g_autoptr (GMainContext) context = g_main_context_new (); // libvirt has the default one
   g_autoptr (DamageCheck) damage_check = damage_check_new (config);
+  g_autoptr (ProfileOutbox) outbox = profile_outbox_new ();
+  g_autoptr (ProfileKeeper) profile_keeper = profile_keeper_new (config, outbox);
   g_autoptr (DesktopWatch) watch = desktop_watch_start (config, error);
-  Daemon daemon = { config, watch, damage_check };
+  Daemon daemon = { config, watch, damage_check, profile_keeper };
   g_autoptr (ControlServer) server =
       watch ? control_server_new (socket_path, ROUTES, &daemon, context, error) : NULL;
   if (!server)

@@ -5,11 +5,11 @@
 
 #include <string.h>
 
+#include "host-certificate.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
 
-#define NAME_SIZE_MAX    63
 #define ADDRESS_SIZE_MAX 64
 #define REF_SIZE_MAX     200
 #define SEEN_SECONDS_MAX (G_GUINT64_CONSTANT (100) * 366 * 24 * 3600)
@@ -301,23 +301,13 @@ read_address (JsonObject *object, const char *own_address, GError **error)
   return address;
 }
 
-/* Whether NAME can be a host's.  */
-static gboolean
-check_name (const char *name, GError **error)
-{
-  gsize n = strspn (name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-  return (n > 0 && name[n] == '\0' && n <= NAME_SIZE_MAX && name[0] != '-')
-         || fail (error, "'%s' is not the name of a host", name);
-}
-
 Host *
 host_from_json (JsonObject *object, const char *own_address, gint64 now_us, GError **error)
 {
-  const char *name = json_read_string (object, "name", NAME_SIZE_MAX, error);
+  const char *name = json_read_string (object, "name", HOST_NAME_SIZE_MAX, error);
   guint64 port;
 
-  if (!name || !check_name (name, error)
+  if (!name || !host_name_check (name, error)
       || !json_read_uint (object, "port", 1, G_MAXUINT16, &port, error))
     return NULL;
   g_autofree char *address = read_address (object, own_address, error);
@@ -336,7 +326,8 @@ host_from_heartbeat (const char *name, const char *address, JsonObject *object, 
   g_autofree char *normal = host_address_normalise (address);
   guint64 port;
 
-  if (!check_name (name, error) || !json_read_uint (object, "port", 1, G_MAXUINT16, &port, error))
+  if (!host_name_check (name, error)
+      || !json_read_uint (object, "port", 1, G_MAXUINT16, &port, error))
     return NULL;
   if (!normal)
     {

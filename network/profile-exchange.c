@@ -11,7 +11,7 @@
 
 struct ProfileOutbox
 {
-  GMutex lock; // guards what follows; never held while sending
+  GMutex lock;  // guards what follows; never held while sending
   GQueue boots; // of BootProfile *, the oldest first
 };
 

@@ -108,7 +108,8 @@ test_routes ()
 {
     no_difference 'gildd(8) has the routes of the control socket' \
         "$(sed -nE 's/^\.It Cm ([A-Z]+) Pa (.*)/\1 \2/p' "$DOCS/gildd.8" | sort)" \
-        "$(sed -nE 's/^  \{ "([A-Z]+)", "([^"]+)", .*/\1 \2/p' "$srcdir/daemon/gildd.c" | sed 's/\*/NAME/' | sort)"
+        "$(sed -nE 's/^  \{ "([A-Z]+)", "([^"]+)", .*/\1 \2/p' "$srcdir/daemon/gildd.c" |
+            sed -e 's,/\*/\*/\*,/DEPARTMENT/NAME/VERSION,' -e 's/\*/NAME/' | sort)"
 }
 
 # No page, and neither README nor HACKING, names an option that nothing has.
