@@ -20,9 +20,10 @@ typedef enum
 typedef struct
 {
   const char *name;
-  gboolean json;  // --json
-  Config *config; // from --config, or the usual place
-  int argc;       // what is left when options are read
+  gboolean json;                // --json
+  Config *config;               // from --config, or the usual place
+  gboolean is_config_installed; // the configuration is that of the installed services
+  int argc;                     // what is left when options are read
   char **argv;
 } Verb;
 
@@ -44,6 +45,10 @@ ExitStatus verb_usage (const Verb *verb, const GError *error);
 /* Open the images of VERB's configuration as the owner of the store, who this process is from then
  * on.  */
 ImageLibrary *verb_open_library (const Verb *verb, GError **error);
+
+/* Have gildd and nbdkit run; *RUN says whether they do, since where systemd does not run, starting
+   them is for the user, who is told.  */
+gboolean services_start (const Verb *verb, gboolean *run, GError **error);
 
 /* Print OBJECT to stdout, for --json.  */
 void json_print_object (JsonObject *object);
@@ -71,6 +76,8 @@ ExitStatus verb_export (int argc, char **argv);
 ExitStatus verb_gc (int argc, char **argv);
 ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
+ExitStatus verb_invite (int argc, char **argv);
+ExitStatus verb_join (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_spill (int argc, char **argv);
 ExitStatus verb_status (int argc, char **argv);

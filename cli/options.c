@@ -77,6 +77,7 @@ verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options, cons
       *status = verb_usage (verb, error);
       return FALSE;
     }
+  verb->is_config_installed = !config_path && !g_getenv ("GILD_CONFIG");
   verb->config = config_load (config_path, &error);
   if (!verb->config)
     *status = verb_fail (verb, error);

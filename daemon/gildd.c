@@ -21,9 +21,11 @@
 #include "desktop-watch.h"
 #include "desktops.h"
 #include "profile-keeper.h"
+#include "network/admission.h"
 #include "qcow-backing/config.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
+#include "qcow-backing/json-read.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/site.h"
 #include "service-notify.h"
@@ -188,6 +190,30 @@ post_profile (gpointer data, const char *name, JsonObject *body, GError **error)
   return profile_keeper_take (((Daemon *)data)->profile_keeper, name, body, error);
 }
 
+static JsonObject *
+post_invitation (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  guint64 seconds;
+
+  if (!body)
+    {
+      fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "the request has no body");
+      return NULL;
+    }
+  if (!json_read_uint (body, "seconds", 1, ADMISSION_SECONDS_MAX, &seconds, error))
+    {
+      (*error)->code = G_IO_ERROR_INVALID_ARGUMENT;
+      return NULL;
+    }
+  return admission_invite (((Daemon *)data)->config, (guint)seconds, error);
+}
+
+static JsonObject *
+delete_host (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  return admission_remove (((Daemon *)data)->config, name, error) ? json_object_new () : NULL;
+}
+
 static const ControlRoute ROUTES[] = {
   { "GET", "/status", get_status },
   { "GET", "/desktops", get_desktops },
@@ -196,6 +222,8 @@ static const ControlRoute ROUTES[] = {
   { "DELETE", "/desktops/*", delete_desktop },
   { "POST", "/chunks/*/damaged", post_damaged },
   { "POST", "/images/*/*/*/profile", post_profile },
+  { "POST", "/invitations", post_invitation },
+  { "DELETE", "/hosts/*", delete_host },
   { NULL },
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admission-answer.h"
 #include "host-identity.h"
 #include "join-token.h"
 #include "qcow-backing/fail.h"
@@ -26,8 +27,6 @@
 #define REQUEST_SIZE_MAX    4096
 #define SECRET_TEXT_MAX     40
 #define KEY_SIZE_MAX        4096
-#define HOSTS_SIZE_MAX      (16u << 20)
-#define HOSTS_MAX           4096
 #define FORGET_SECONDS      (7 * 24 * 3600) // an invitation after its end
 
 /* STATE/site/invitations/HEX and SUFFIX.  */
@@ -234,64 +233,6 @@ admit (const Config *config, const Joiner *joiner, const char *certificate, GErr
   return file_write_durably (issued_path, certificate, strlen (certificate), 0644, error);
 }
 
-/* What a new host is told of HOST, of hosts.json: how to reach it.  */
-static JsonObject *
-describe_host (JsonObject *host)
-{
-  static const char *const MEMBERS[] = { "name", "address", "port", "origin", "publisher" };
-  JsonObject *told = json_object_new ();
-
-  for (gsize i = 0; i < G_N_ELEMENTS (MEMBERS); i++)
-    {
-      JsonNode *node = json_object_get_member (host, MEMBERS[i]);
-      if (node && JSON_NODE_HOLDS_VALUE (node))
-        json_object_set_member (told, MEMBERS[i], json_node_copy (node));
-    }
-  json_object_set_null_member (told, "seen");
-  return told;
-}
-
-/* The hosts that this one knows; what cannot be read is nothing that a new host must have.  */
-static JsonArray *
-list_hosts (const Config *config)
-{
-  g_autofree char *path = config_state_path (config, "site", "hosts.json", NULL);
-  gsize size;
-  g_autofree char *text = file_read (path, HOSTS_SIZE_MAX, &size, NULL);
-  g_autoptr (JsonNode) root = text ? json_read_object (text, size, NULL, NULL) : NULL;
-  JsonArray *known =
-      root ? json_read_array (json_node_get_object (root), "hosts", HOSTS_MAX, NULL) : NULL;
-  JsonArray *hosts = json_array_new ();
-
-  for (guint i = 0; known && i < json_array_get_length (known); i++)
-    {
-      JsonNode *node = json_array_get_element (known, i);
-      if (JSON_NODE_HOLDS_OBJECT (node))
-        json_array_add_object_element (hosts, describe_host (json_node_get_object (node)));
-    }
-  return hosts;
-}
-
-static JsonObject *
-describe_site (const Config *config, const Site *site, const char *site_key,
-               const char *certificate)
-{
-  g_autofree char *crl_path = config_state_path (config, "site", "crl.pem", NULL);
-  g_autofree char *crl = file_read (crl_path, REVOCATION_SIZE_MAX, NULL, NULL);
-  JsonObject *answer = json_object_new ();
-
-  json_object_set_string_member (answer, "format", ADMISSION_ANSWER_FORMAT);
-  json_object_set_object_member (answer, "site", site_to_json (site));
-  json_object_set_string_member (answer, "public_key", site_key);
-  json_object_set_string_member (answer, "certificate", certificate);
-  if (crl)
-    json_object_set_string_member (answer, "crl", crl);
-  else
-    json_object_set_null_member (answer, "crl");
-  json_object_set_array_member (answer, "hosts", list_hosts (config));
-  return answer;
-}
-
 static JsonObject *
 join_locked (const Config *config, const char *address, const Joiner *joiner, GError **error)
 {
@@ -305,7 +246,7 @@ join_locked (const Config *config, const char *address, const Joiner *joiner, GE
   if (!certificate || !admit (config, joiner, certificate, error))
     return NULL;
   g_message ("host %s joins the site, from %s", joiner->name, address);
-  return describe_site (config, site, site_key, certificate);
+  return admission_answer_new (config, site, joiner->name, site_key, certificate);
 }
 
 JsonObject *

@@ -25,7 +25,8 @@ JsonObject *admission_invite (const Config *config, guint seconds, GError **erro
        { "format": "gild-join-1", "secret", "name", "request": PKCS #10 as PEM }
    An invitation works once, and stays if it is not the reason why the host is refused.  Answers
        { "format": "gild-joined-1", "site": { "name", "uuid" }, "public_key": the text of site.pub,
-         "certificate": PEM, "crl": PEM or null, "hosts": as in hosts.json }
+         "certificate": PEM, "crl": PEM or null, "hosts": as in hosts.json,
+         "images": [{ "image", "serial" }] that it may have }
    Fails with G_IO_ERROR_INVALID_ARGUMENT for what is no such request, _PERMISSION_DENIED where
    there is no invitation, _EXISTS where the name is taken.  */
 JsonObject *admission_join (const Config *config, const char *address, JsonObject *body,
