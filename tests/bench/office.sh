@@ -38,6 +38,7 @@ rows_of_office ()
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'one PC alone' "$(figure one-cold-seconds)" 1.5
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'qemu-nbd, overlays' "$(figure stock-all-seconds)" ''
     office_row one-cold-seconds 'one cold PC over 100 Mbit/s' s "$(figure one-cold-seconds)" 'qemu-nbd, overlay' "$stock" 0.5
+    office_row one-fast-seconds "the same, a boot of $(figure fast-think-seconds) s" s "$(figure one-fast-seconds)" 'qemu-nbd, overlay' "$(figure stock-fast-seconds)" 0.5
     office_row prefetched-bytes 'after prefetch, out of the origin' bytes "$(figure prefetched-bytes)" 'the chunks of a boot' "$boot" 0.01
     office_row prefetched-seconds 'after prefetch' s "$(figure prefetched-seconds)" 'a local qcow2' "$(figure local-seconds)" 1.1
     office_row whole-link 'whole image over 1 Gbit/s' '% of the link' "$(figure whole-link)" '' '' '>=90'
