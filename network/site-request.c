@@ -285,7 +285,7 @@ check_peer (SiteRequest *request, enum MHD_Result *result)
   return FALSE;
 }
 
-/* Refuse by the head alone whoever may not ask, and what is too large.  */
+/* Answer by the head alone whoever may not ask, what is not there, and what is too large.  */
 static gboolean
 check_head (SiteRequest *request, enum MHD_Result *result)
 {
@@ -293,6 +293,11 @@ check_head (SiteRequest *request, enum MHD_Result *result)
 
   if (!check_peer (request, result))
     return FALSE;
+  if (request->route.action == SITE_UNKNOWN || request->route.action == SITE_WRONG_METHOD)
+    {
+      *result = ACTIONS[request->route.action].answer (request);
+      return FALSE;
+    }
   if (announced_size (request->connection) <= body_max)
     return TRUE;
   *result =

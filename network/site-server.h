@@ -15,13 +15,11 @@
 
 #include <json-glib/json-glib.h>
 
+#include "chunk-fetcher.h"
 #include "host-identity.h"
-#include "qcow-backing/chunk-id.h"
 #include "qcow-backing/config.h"
 
 typedef struct SiteServer SiteServer;
-
-typedef void (*ChunkFetchedFunc) (const ChunkId *id, const GError *error, gpointer data);
 
 /* What the server asks the rest of gildd.  All are called in one of its threads, several at a time,
    with DATA, and other hosts wait for them: they may do short work on the disk.  They outlive the
