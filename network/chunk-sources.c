@@ -93,8 +93,8 @@ is_tried (const ChunkTried *tried, const ChunkSource *source)
   return FALSE;
 }
 
-static gboolean
-is_struck (const ChunkSource *source, gint64 now_us)
+gboolean
+chunk_source_is_struck (const ChunkSource *source, gint64 now_us)
 {
   return source->struck_until_us > now_us;
 }
@@ -115,7 +115,7 @@ find_homes (const ChunkSources *sources, const ChunkId *id, gint64 now_us)
   for (guint i = 0; i < sources->all->len; i++)
     {
       ChunkSource *source = sources->all->pdata[i];
-      if (!source->is_listed || source->host->is_origin || is_struck (source, now_us)
+      if (!source->is_listed || source->host->is_origin || chunk_source_is_struck (source, now_us)
           || !host_is_live (source->host, now_us))
         continue;
       guint64 weight = rendezvous_weight (id, source->host->name);
@@ -140,7 +140,7 @@ find_homes (const ChunkSources *sources, const ChunkId *id, gint64 now_us)
 static int
 find_tier (const ChunkSources *sources, const ChunkSource *source, FetchReach reach, gint64 now_us)
 {
-  gboolean struck = is_struck (source, now_us);
+  gboolean struck = chunk_source_is_struck (source, now_us);
 
   if (source->host->is_origin)
     return !struck ? 0 : source->strike == STRIKE_SILENT ? 2 : 3;
@@ -201,6 +201,7 @@ chunk_source_strike (ChunkSource *source, StrikeKind kind, gint64 now_us)
 
   if (until < source->struck_until_us)
     return;
+  source->struck_us = now_us;
   source->struck_until_us = until;
   source->strike = kind;
 }
@@ -212,7 +213,7 @@ chunk_sources_is_last_origin (const ChunkSources *sources, const ChunkSource *so
     {
       const ChunkSource *other = sources->all->pdata[i];
       if (other != source && other->is_listed && other->host->is_origin
-          && !is_struck (other, now_us))
+          && !chunk_source_is_struck (other, now_us))
         return FALSE;
     }
   return source->host->is_origin;

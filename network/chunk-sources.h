@@ -30,11 +30,11 @@ typedef enum
  */
 typedef struct
 {
-  guint number;           // counts from 0
-  Host *host;             // as the list had it last
-  gboolean is_listed;     // it is in the list
-  gint64 struck_until_us; // 0: never struck
-  StrikeKind strike;      // the last
+  guint number;                      // counts from 0
+  Host *host;                        // as the list had it last
+  gboolean is_listed;                // it is in the list
+  gint64 struck_us, struck_until_us; // 0: never struck
+  StrikeKind strike;                 // the last
 } ChunkSource;
 
 typedef struct ChunkSources ChunkSources;
@@ -63,6 +63,8 @@ void chunk_tried_add (ChunkTried *tried, const ChunkSource *source);
    is whether it shall fetch what it has not got.  */
 ChunkSource *chunk_sources_next (ChunkSources *sources, const ChunkId *id, FetchReach reach,
                                  const ChunkTried *tried, gint64 now_us, gboolean *forward);
+
+gboolean chunk_source_is_struck (const ChunkSource *source, gint64 now_us);
 
 /* Leave SOURCE alone.  */
 void chunk_source_strike (ChunkSource *source, StrikeKind kind, gint64 now_us);
