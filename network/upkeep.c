@@ -140,12 +140,13 @@ run (gpointer data)
   Upkeep *upkeep = data;
   g_autoptr (GError) error = NULL;
 
+  completeness_scan (upkeep->completeness, SCAN_CHUNKS);
   for (guint round = 0; !g_atomic_int_get (&upkeep->stopping); round++)
     {
       count_revoked (upkeep);
       note_role (upkeep);
-      completeness_scan (upkeep->completeness, SCAN_CHUNKS);
       gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
+      completeness_scan (upkeep->completeness, SCAN_CHUNKS); // also what has just come
       if (!host_list_save (upkeep->list, &error))
         g_message ("%s", error->message);
       g_clear_error (&error);
