@@ -73,12 +73,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
 ExitStatus verb_export (int argc, char **argv);
+ExitStatus verb_fetch (int argc, char **argv);
 ExitStatus verb_gc (int argc, char **argv);
+ExitStatus verb_hosts (int argc, char **argv);
 ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_invite (int argc, char **argv);
 ExitStatus verb_join (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
+ExitStatus verb_replica (int argc, char **argv);
 ExitStatus verb_spill (int argc, char **argv);
 ExitStatus verb_status (int argc, char **argv);
 ExitStatus verb_verify (int argc, char **argv);

@@ -5,20 +5,69 @@
 
 #include <stdio.h>
 
+#include "daemon/control-client.h"
+#include "network/host.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
+#include "qcow-backing/json-read.h"
 #include "qcow-backing/size.h"
+
+#define TIMEOUT_SECONDS 5
+#define NAME_SIZE       200
 
 typedef struct
 {
   ImageLibrary *library;
-  Table *table;     // or
-  JsonArray *array; // with --json
-  gboolean failed;  // something could not be read, and was named on stderr
+  GHashTable *missing; // IMAGE@VERSION -> guint64 *, bytes; what gildd has counted
+  Table *table;        // or
+  JsonArray *array;    // with --json
+  gboolean failed;     // something could not be read, and was named on stderr
 } Listing;
 
+/* Read VERSIONS, gildd's answer, into a table; what is not as it should be is left out.  */
+static GHashTable *
+read_missing (JsonArray *versions)
+{
+  GHashTable *table = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+
+  for (guint i = 0; versions && i < json_array_get_length (versions); i++)
+    {
+      JsonNode *node = json_array_get_element (versions, i);
+      JsonObject *entry = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+      const char *ref = entry ? json_read_string (entry, "ref", NAME_SIZE, NULL) : NULL;
+      guint64 bytes;
+      if (ref && json_read_uint (entry, "missing", 0, G_MAXINT64, &bytes, NULL))
+        g_hash_table_replace (table, g_strdup (ref), g_memdup2 (&bytes, sizeof bytes));
+    }
+  return table;
+}
+
+/* How complete the versions are, as gildd has counted; nothing where no gildd runs.  */
+static GHashTable *
+ask_missing (const Config *config)
+{
+  g_autofree char *socket = config_run_path (config, "gildd.sock", NULL);
+  g_autoptr (JsonNode) answer =
+      control_call (socket, "GET", "/versions", NULL, TIMEOUT_SECONDS, NULL);
+
+  return read_missing (
+      answer ? json_read_array (json_node_get_object (answer), "versions", HOST_VERSIONS_MAX, NULL)
+             : NULL);
+}
+
+static char *
+format_missing (GHashTable *missing, const char *ref)
+{
+  const guint64 *bytes = g_hash_table_lookup (missing, ref);
+  g_autofree char *size = bytes ? size_format (*bytes) : NULL;
+
+  if (!bytes)
+    return g_strdup ("?");
+  return *bytes ? g_strdup_printf ("%s missing", size) : g_strdup ("offline-ready");
+}
+
 static void
-add_to_table (Table *table, const VersionRecord *record, const char *channels)
+add_to_table (const Listing *listing, const VersionRecord *record, const char *channels)
 {
   g_autofree char *name = g_strdup_printf ("%s@%u", record->image, record->version);
   g_autofree char *virtual_size = size_format (record->virtual_size);
@@ -29,13 +78,17 @@ add_to_table (Table *table, const VersionRecord *record, const char *channels)
   g_autofree char *date = local ? g_date_time_format (local, "%Y-%m-%d %H:%M") : g_strdup ("?");
   g_autofree char *note = g_strdelimit (g_strdup (record->note), "\n\r\t\033", ' ');
 
-  table_add (table, name, *channels ? channels : "-", virtual_size, data_size, new_size, date, note,
-             NULL);
+  g_autofree char *here = format_missing (listing->missing, name);
+
+  table_add (listing->table, name, *channels ? channels : "-", virtual_size, data_size, new_size,
+             date, here, note, NULL);
 }
 
 static void
-add_to_array (JsonArray *array, const VersionRecord *record, const ChannelRecord *channels)
+add_to_array (const Listing *listing, const VersionRecord *record, const ChannelRecord *channels)
 {
+  g_autofree char *ref = g_strdup_printf ("%s@%u", record->image, record->version);
+  const guint64 *missing = g_hash_table_lookup (listing->missing, ref);
   JsonObject *object = json_object_new ();
   JsonArray *names = json_array_new ();
   GHashTableIter iter;
@@ -54,7 +107,11 @@ add_to_array (JsonArray *array, const VersionRecord *record, const ChannelRecord
   json_object_set_int_member (object, "new_size", (gint64)record->new_size);
   json_object_set_string_member (object, "created", record->created);
   json_object_set_string_member (object, "note", record->note);
-  json_array_add_object_element (array, object);
+  if (missing)
+    json_object_set_int_member (object, "missing", (gint64)*missing);
+  else
+    json_object_set_null_member (object, "missing");
+  json_array_add_object_element (listing->array, object);
 }
 
 static gboolean
@@ -83,9 +140,9 @@ list_image (Listing *listing, const char *image, gboolean *has_versions, GError 
       if (!record)
         return FALSE;
       if (listing->table)
-        add_to_table (listing->table, record, names);
+        add_to_table (listing, record, names);
       else
-        add_to_array (listing->array, record, channels);
+        add_to_array (listing, record, channels);
     }
   return TRUE;
 }
@@ -132,7 +189,8 @@ verb_images (int argc, char **argv)
   if (!verb_parse (
           &verb, argc, argv, NULL, "[IMAGE]",
           "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
-          "disk, its data, what of that was new, when and why it was made.",
+          "disk, its data, what of that was new, when and why it was made, and whether all of it is here,\n"
+          "so that it boots without any other host, or how much is missing.",
           0, 1, &status))
     return status;
   const char *only = verb.argc ? verb.argv[0] : NULL;
@@ -146,9 +204,11 @@ verb_images (int argc, char **argv)
     }
   else
     table = listing.table =
-        table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "NOTE", NULL);
+        table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "HERE", "NOTE", NULL);
+  listing.missing = ask_missing (verb.config);
   gboolean ok = list (&listing, &verb, only, &error);
   image_library_free (listing.library);
+  g_hash_table_unref (listing.missing);
   if (!ok)
     return verb_fail (&verb, error);
   if (verb.json)

@@ -16,6 +16,7 @@
 
 #include <glib-unix.h>
 
+#include "chunk-requests.h"
 #include "control-server.h"
 #include "damage-check.h"
 #include "desktop-watch.h"
@@ -38,6 +39,7 @@ typedef struct
   const Config *config;
   DesktopWatch *watch;
   DamageCheck *damage_check;
+  ChunkRequests *chunk_requests;
   ProfileKeeper *profile_keeper;
 } Daemon;
 
@@ -214,6 +216,12 @@ delete_host (gpointer data, const char *name, JsonObject *body, GError **error)
   return admission_remove (((Daemon *)data)->config, name, error) ? json_object_new () : NULL;
 }
 
+static void
+post_fetch (gpointer data, const char *name, JsonObject *body, ControlReply *reply)
+{
+  chunk_requests_start (((Daemon *)data)->chunk_requests, name, body, reply);
+}
+
 static const ControlRoute ROUTES[] = {
   { "GET", "/status", get_status },
   { "GET", "/desktops", get_desktops },
@@ -221,6 +229,7 @@ static const ControlRoute ROUTES[] = {
   { "POST", "/desktops/*/spill", post_spill },
   { "DELETE", "/desktops/*", delete_desktop },
   { "POST", "/chunks/*/damaged", post_damaged },
+  { "POST", "/chunks/*/fetch", NULL, post_fetch },
   { "POST", "/images/*/*/*/profile", post_profile },
   { "POST", "/invitations", post_invitation },
   { "DELETE", "/hosts/*", delete_host },
@@ -332,7 +341,8 @@ run (const char *config_path, GError **error)
   g_autoptr (ProfileOutbox) outbox = profile_outbox_new ();
   g_autoptr (ProfileKeeper) profile_keeper = profile_keeper_new (config, outbox);
   g_autoptr (DesktopWatch) watch = desktop_watch_start (config, error);
-  Daemon daemon = { config, watch, damage_check, profile_keeper };
+  g_autoptr (ChunkRequests) chunk_requests = chunk_requests_new (config);
+  Daemon daemon = { config, watch, damage_check, chunk_requests, profile_keeper };
   g_autoptr (ControlServer) server =
       watch ? control_server_new (socket_path, ROUTES, &daemon, context, error) : NULL;
   if (!server)

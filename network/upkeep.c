@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a host of a site does by itself: heartbeats to the origins, the records that they have and
+// it has not, completing versions, and keeping its store within its limit.
+//
+// One thread goes round; completing versions has another one (prefetch.c), since it takes hours
+// where a round takes an instant.
+
+#include "upkeep.h"
+
+#include "heartbeat.h"
+#include "origin-sync.h"
+#include "prefetch-choice.h"
+#include "prefetch.h"
+#include "qcow-backing/gc.h"
+#include "revocation.h"
+
+#define ROUND_SECONDS   10.0 // and as long again as a fifth of it, so that hosts do not fall in step
+#define ANXIOUS_SECONDS 2.0  // while no origin answers, or records are still to come
+#define HOLDINGS_ROUNDS 3    // in one of so many it asks what others have and run
+#define SCAN_CHUNKS     20000
+#define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
+
+struct Upkeep
+{
+  const Config *config;
+  HostList *list;
+  char *crl_path;
+  ImageLibrary *library;
+  Completeness *completeness;
+  Heartbeats *heartbeats;
+  RecordSync sync;
+  OriginSync origin_sync;
+  Prefetch *prefetch;
+  gint stopping;
+  gint64 measured_us; // the store's size; the thread's own
+  GThread *thread;
+  GMutex lock; // guards what follows
+  GCond poked;
+  gboolean is_poked;
+  char *trouble; // why no origin answers; NULL: one does, or there is none
+};
+
+/* Note WHY no origin answers, or with NULL that one does; said once.  */
+static void
+set_trouble (Upkeep *upkeep, const char *why)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upkeep->lock);
+
+  if (why && !upkeep->trouble)
+    g_message ("no origin answers, desktops boot from what this host and its peers have: %s", why);
+  else if (!why && upkeep->trouble)
+    g_message ("an origin answers again");
+  g_free (upkeep->trouble);
+  upkeep->trouble = g_strdup (why);
+}
+
+/* Speak to every origin; whether there is more to come from one soon.  */
+static gboolean
+speak (Upkeep *upkeep, gboolean with_holdings)
+{
+  g_autoptr (GPtrArray) hosts = host_list_get (upkeep->list);
+  g_autoptr (GError) error = NULL;
+  gboolean answered = FALSE, more = FALSE;
+
+  for (guint i = 0; i < hosts->len && !g_atomic_int_get (&upkeep->stopping); i++)
+    {
+      const Host *host = hosts->pdata[i];
+      if (!host->is_origin)
+        continue;
+      g_clear_error (&error);
+      if (origin_sync_run (&upkeep->origin_sync, host, with_holdings, &more, &error))
+        answered = TRUE;
+      else
+        g_debug ("%s: %s", host->name, error->message);
+    }
+  set_trouble (upkeep, answered || !error ? NULL : error->message);
+  return more || (!answered && error);
+}
+
+static void
+count_revoked (Upkeep *upkeep)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 number;
+
+  if (revocation_number (upkeep->crl_path, &number, &error))
+    heartbeats_set_crl (upkeep->heartbeats, number);
+  else
+    g_message ("%s", error->message);
+}
+
+/* Tell the fetcher whether this host is an origin, which `gild replica` may change.  */
+static void
+note_role (Upkeep *upkeep)
+{
+  g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
+
+  chunk_fetcher_set_origin (upkeep->sync.fetcher, own->is_origin);
+}
+
+/* Where the store has a limit, and is larger: let versions go.  */
+static void
+keep_limit (Upkeep *upkeep)
+{
+  const GcOptions options = { .keep = upkeep->config->keep_versions,
+                              .limit_bytes = upkeep->config->store_limit_bytes };
+  g_auto (GcResult) result = { 0 };
+  g_autoptr (GError) error = NULL;
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (upkeep->measured_us && now_us - upkeep->measured_us < LIMIT_SECONDS * G_USEC_PER_SEC)
+    return;
+  upkeep->measured_us = now_us;
+  if (prefetch_has_room (upkeep->config, upkeep->library, 0))
+    return;
+  if (!gc_run (upkeep->config, upkeep->library, &options, &upkeep->stopping, &result, &error))
+    g_message ("the store is larger than [store] limit=: %s", error->message);
+  for (guint i = 0; result.versions && i < result.versions->len; i++)
+    g_message ("%s is removed: the store is larger than [store] limit=",
+               (char *)result.versions->pdata[i]);
+}
+
+/* Wait for SECONDS, more or less, or until somebody pokes.  */
+static void
+rest (Upkeep *upkeep, double seconds)
+{
+  gint64 end = g_get_monotonic_time ()
+               + (gint64)(seconds * g_random_double_range (0.8, 1.2) * G_USEC_PER_SEC);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upkeep->lock);
+
+  while (!upkeep->is_poked && g_cond_wait_until (&upkeep->poked, &upkeep->lock, end))
+    ;
+  upkeep->is_poked = FALSE;
+}
+
+static gpointer
+run (gpointer data)
+{
+  Upkeep *upkeep = data;
+  g_autoptr (GError) error = NULL;
+
+  for (guint round = 0; !g_atomic_int_get (&upkeep->stopping); round++)
+    {
+      count_revoked (upkeep);
+      note_role (upkeep);
+      completeness_scan (upkeep->completeness, SCAN_CHUNKS);
+      gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
+      if (!host_list_save (upkeep->list, &error))
+        g_message ("%s", error->message);
+      g_clear_error (&error);
+      keep_limit (upkeep);
+      prefetch_poke (upkeep->prefetch);
+      rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
+    }
+  return NULL;
+}
+
+Upkeep *
+upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *client,
+              HostList *list, ChunkFetcher *fetcher, ProfileOutbox *outbox, GError **error)
+{
+  ImageLibrary *library = image_library_open (config, error);
+  Upkeep *upkeep;
+
+  if (!library)
+    return NULL;
+  upkeep = g_new0 (Upkeep, 1);
+  upkeep->config = config;
+  upkeep->list = list;
+  upkeep->crl_path = g_strdup (identity->crl_path);
+  upkeep->library = library;
+  upkeep->completeness = completeness_new (library);
+  upkeep->heartbeats = heartbeats_new (config, identity->name, library, list, upkeep->completeness);
+  upkeep->sync = (RecordSync){ config, library, client, fetcher, list, &upkeep->stopping };
+  upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
+  g_mutex_init (&upkeep->lock);
+  g_cond_init (&upkeep->poked);
+  upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
+  upkeep->thread = g_thread_new ("upkeep", run, upkeep);
+  return upkeep;
+}
+
+void
+upkeep_stop (Upkeep *upkeep)
+{
+  if (!upkeep)
+    return;
+  g_atomic_int_set (&upkeep->stopping, 1);
+  upkeep_poke (upkeep);
+  g_thread_join (upkeep->thread);
+  prefetch_stop (upkeep->prefetch);
+  heartbeats_free (upkeep->heartbeats);
+  completeness_free (upkeep->completeness);
+  image_library_free (upkeep->library);
+  g_free (upkeep->crl_path);
+  g_free (upkeep->trouble);
+  g_mutex_clear (&upkeep->lock);
+  g_cond_clear (&upkeep->poked);
+  g_free (upkeep);
+}
+
+void
+upkeep_poke (Upkeep *upkeep)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&upkeep->lock);
+
+  upkeep->is_poked = TRUE;
+  g_cond_signal (&upkeep->poked);
+}
+
+JsonObject *
+upkeep_hear (Upkeep *upkeep, const char *host, const char *address, JsonObject *body,
+             GError **error)
+{
+  return heartbeats_hear (upkeep->heartbeats, host, address, body, error);
+}
+
+JsonObject *
+upkeep_fetch (Upkeep *upkeep, const char *ref, GError **error)
+{
+  return prefetch_request (upkeep->prefetch, ref, error);
+}
+
+JsonObject *
+upkeep_hosts (Upkeep *upkeep)
+{
+  g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
+  JsonObject *object = host_list_to_json (upkeep->list, own);
+
+  g_mutex_lock (&upkeep->lock);
+  if (upkeep->trouble)
+    json_object_set_string_member (object, "trouble", upkeep->trouble);
+  else
+    json_object_set_null_member (object, "trouble");
+  g_mutex_unlock (&upkeep->lock);
+  return object;
+}
+
+JsonObject *
+upkeep_versions (Upkeep *upkeep)
+{
+  g_autoptr (GPtrArray) versions = completeness_versions (upkeep->completeness);
+  JsonObject *object = json_object_new ();
+  JsonArray *array = json_array_new ();
+
+  for (guint i = 0; i < versions->len; i++)
+    {
+      const HostVersion *version = versions->pdata[i];
+      JsonObject *entry = json_object_new ();
+      json_object_set_string_member (entry, "ref", version->ref);
+      json_object_set_int_member (entry, "missing", (gint64)version->missing_bytes);
+      json_array_add_object_element (array, entry);
+    }
+  json_object_set_array_member (object, "versions", array);
+  return object;
+}
