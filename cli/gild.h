@@ -75,8 +75,10 @@ void table_free (Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
 
 /* The verbs.  */
+ExitStatus verb_attach (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
+ExitStatus verb_detach (int argc, char **argv);
 ExitStatus verb_export (int argc, char **argv);
 ExitStatus verb_fetch (int argc, char **argv);
 ExitStatus verb_gc (int argc, char **argv);
