@@ -18,6 +18,7 @@
 #define ANXIOUS_SECONDS 2.0  // while no origin answers, or records are still to come
 #define HOLDINGS_ROUNDS 3    // in one of so many it asks what others have and run
 #define SCAN_CHUNKS     20000
+#define WARN_SECONDS    (G_GINT64_CONSTANT (24) * 3600)
 #define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
 
 struct Upkeep
@@ -33,7 +34,8 @@ struct Upkeep
   OriginSync origin_sync;
   Prefetch *prefetch;
   gint stopping;
-  gint64 measured_us; // the store's size; the thread's own
+  gint64 measured_us; // the store's size; this and the next are the thread's own
+  gint64 warned_us;   // of records that have expired
   GThread *thread;
   GMutex lock; // guards what follows
   GCond poked;
@@ -99,6 +101,28 @@ note_role (Upkeep *upkeep)
   chunk_fetcher_set_origin (upkeep->sync.fetcher, own->is_origin);
 }
 
+/* Once a day: say which channel records have expired.  */
+static void
+warn_of_expired (Upkeep *upkeep)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autoptr (GPtrArray) images = NULL;
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (upkeep->warned_us && now_us - upkeep->warned_us < WARN_SECONDS * G_USEC_PER_SEC)
+    return;
+  upkeep->warned_us = now_us;
+  images = image_library_images (upkeep->library, NULL);
+  for (guint i = 0; images && i < images->len; i++)
+    {
+      g_autoptr (ChannelRecord) record =
+          image_library_load_channels (upkeep->library, images->pdata[i], NULL);
+      if (record && channel_record_is_expired (record, now))
+        g_message ("the channel record of %s expired at %s, and is used: publish again",
+                   record->image, record->expires);
+    }
+}
+
 /* Where the store has a limit, and is larger: let versions go.  */
 static void
 keep_limit (Upkeep *upkeep)
@@ -150,6 +174,7 @@ run (gpointer data)
       if (!host_list_save (upkeep->list, &error))
         g_message ("%s", error->message);
       g_clear_error (&error);
+      warn_of_expired (upkeep);
       keep_limit (upkeep);
       prefetch_poke (upkeep->prefetch);
       rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
