@@ -30,7 +30,6 @@ struct Upkeep
   Completeness *completeness;
   Heartbeats *heartbeats;
   RecordSync sync;
-  ProfileSync *profiles;
   OriginSync origin_sync;
   Prefetch *prefetch;
   gint stopping;
@@ -199,9 +198,7 @@ upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *cl
   upkeep->completeness = completeness_new (library);
   upkeep->heartbeats = heartbeats_new (config, identity->name, library, list, upkeep->completeness);
   upkeep->sync = (RecordSync){ config, library, client, fetcher, list, &upkeep->stopping };
-  upkeep->profiles = profile_sync_new (&upkeep->sync);
-  upkeep->origin_sync =
-      (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, upkeep->profiles, outbox };
+  upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
   g_mutex_init (&upkeep->lock);
   g_cond_init (&upkeep->poked);
   upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
@@ -218,7 +215,6 @@ upkeep_stop (Upkeep *upkeep)
   upkeep_poke (upkeep);
   g_thread_join (upkeep->thread);
   prefetch_stop (upkeep->prefetch);
-  profile_sync_free (upkeep->profiles);
   heartbeats_free (upkeep->heartbeats);
   completeness_free (upkeep->completeness);
   image_library_free (upkeep->library);
