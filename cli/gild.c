@@ -26,6 +26,7 @@ static const struct
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
   { "invite", verb_invite, "print a token that lets another PC join the site" },
   { "join", verb_join, "enter a site with such a token" },
+  { "key", verb_key, "carry the keys of the site to another publisher" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "replica", verb_replica, "have this host keep whole images for the others" },
   { "serve", verb_serve, "serve images over NBD with TLS" },

@@ -47,6 +47,11 @@ ExitStatus verb_usage (const Verb *verb, const GError *error);
  * on.  */
 ImageLibrary *verb_open_library (const Verb *verb, GError **error);
 
+/* A pass phrase: the first line of the file at PATH, or, where that is NULL, what the terminal is
+   asked for, TWICE if it is a new one.  */
+char *passphrase_read (const char *path, gboolean twice, GError **error);
+void passphrase_free (char *passphrase); // wipes it
+
 /* Have gildd and nbdkit run; *RUN says whether they do, since where systemd does not run, starting
    them is for the user, who is told.  */
 gboolean services_start (const Verb *verb, gboolean *run, GError **error);
@@ -83,6 +88,7 @@ ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_invite (int argc, char **argv);
 ExitStatus verb_join (int argc, char **argv);
+ExitStatus verb_key (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_replica (int argc, char **argv);
 ExitStatus verb_serve (int argc, char **argv);

@@ -37,9 +37,10 @@ struct ChunkFetcher
   GThread *thread;
   CURLM *multi;        // the thread's, as what follows
   GPtrArray *requests; // of FetchRequest *
-  gint64 hosts_us;     // when the list was taken
-  gboolean is_paused;  // atomic: some requests wait for the intake
-  GMutex lock;         // guards what follows
+  gint64 hosts_us;     // when the list was taken, and which
+  guint64 hosts_reach;
+  gboolean is_paused; // atomic: some requests wait for the intake
+  GMutex lock;        // guards what follows
   FetchSchedule *schedule;
   ChunkFetcherStats stats;
   gboolean is_awake, is_ending; // is_awake: the thread will look before it sleeps
@@ -146,11 +147,14 @@ resume_requests (ChunkFetcher *fetcher, gint64 now_us)
 static void
 take_hosts (ChunkFetcher *fetcher, gint64 now_us)
 {
-  if (fetcher->hosts_us + HOSTS_USEC > now_us && fetcher->hosts_us != 0)
+  guint64 reach = host_list_generation (fetcher->list).reach;
+
+  if (reach == fetcher->hosts_reach && fetcher->hosts_us + HOSTS_USEC > now_us)
     return;
   g_autoptr (GPtrArray) hosts = host_list_get (fetcher->list);
   chunk_sources_set_hosts (fetch_schedule_sources (fetcher->schedule), hosts);
   fetcher->hosts_us = now_us;
+  fetcher->hosts_reach = reach;
 }
 
 static void

@@ -29,6 +29,7 @@ struct Upkeep
   Completeness *completeness;
   Heartbeats *heartbeats;
   RecordSync sync;
+  ProfileSync *profiles;
   OriginSync origin_sync;
   Prefetch *prefetch;
   gint stopping;
@@ -139,12 +140,13 @@ run (gpointer data)
   Upkeep *upkeep = data;
   g_autoptr (GError) error = NULL;
 
+  completeness_scan (upkeep->completeness, SCAN_CHUNKS);
   for (guint round = 0; !g_atomic_int_get (&upkeep->stopping); round++)
     {
       count_revoked (upkeep);
       note_role (upkeep);
-      completeness_scan (upkeep->completeness, SCAN_CHUNKS);
       gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
+      completeness_scan (upkeep->completeness, SCAN_CHUNKS); // also what has just come
       if (!host_list_save (upkeep->list, &error))
         g_message ("%s", error->message);
       g_clear_error (&error);
@@ -172,7 +174,9 @@ upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *cl
   upkeep->completeness = completeness_new (library);
   upkeep->heartbeats = heartbeats_new (config, identity->name, library, list, upkeep->completeness);
   upkeep->sync = (RecordSync){ config, library, client, fetcher, list, &upkeep->stopping };
-  upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
+  upkeep->profiles = profile_sync_new (&upkeep->sync);
+  upkeep->origin_sync =
+      (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, upkeep->profiles, outbox };
   g_mutex_init (&upkeep->lock);
   g_cond_init (&upkeep->poked);
   upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
@@ -189,6 +193,7 @@ upkeep_stop (Upkeep *upkeep)
   upkeep_poke (upkeep);
   g_thread_join (upkeep->thread);
   prefetch_stop (upkeep->prefetch);
+  profile_sync_free (upkeep->profiles);
   heartbeats_free (upkeep->heartbeats);
   completeness_free (upkeep->completeness);
   image_library_free (upkeep->library);

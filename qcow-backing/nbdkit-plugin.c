@@ -13,6 +13,7 @@
 #include <nbdkit-plugin.h>
 
 #include "boot-recorder.h"
+#include "daemon/chunk-waiter.h"
 #include "daemon/damage-reporter.h"
 #include "daemon/profile-reporter.h"
 #include "served-version.h"
@@ -34,6 +35,7 @@ static struct
   Config *departments; // where PUBLIC_ONLY: who may have which images
   ServedVersions *versions;
   DamageReporter *reporter;
+  ChunkWaiter *waiter;
   ProfileReporter *profile_reporter;
 } plugin;
 
@@ -62,6 +64,7 @@ plugin_unload (void)
 {
   served_versions_free (plugin.versions);
   damage_reporter_free (plugin.reporter);
+  chunk_waiter_free (plugin.waiter);
   profile_reporter_free (plugin.profile_reporter);
   free (plugin.config_path);
   free (plugin.state_dir);
@@ -115,6 +118,12 @@ is_offered (const char *ref)
 }
 
 static gboolean
+on_missing (const ChunkId *id, const char *ref, gsize position, gpointer data, GError **error)
+{
+  return chunk_waiter_wait (plugin.waiter, id, ref, position, error);
+}
+
+static gboolean
 configure (GError **error)
 {
   g_autoptr (Config) config = config_load (plugin.config_path, error);
@@ -129,6 +138,7 @@ configure (GError **error)
   if (plugin.public_only && !(plugin.departments = config_load (plugin.config_path, error)))
     return FALSE;
   g_autofree char *gildd = config_run_path (config, "gildd.sock", NULL);
+  guint deadline_seconds = config->fetch_deadline_seconds;
   if (plugin.state_dir)
     {
       g_free (config->state_dir);
@@ -141,7 +151,9 @@ configure (GError **error)
     return TRUE;
   plugin.reporter = damage_reporter_new (gildd);
   plugin.profile_reporter = profile_reporter_new (gildd);
+  plugin.waiter = chunk_waiter_new (gildd, deadline_seconds);
   served_versions_on_damage (plugin.versions, on_damage, NULL);
+  served_versions_on_missing (plugin.versions, on_missing, NULL);
   return TRUE;
 }
 

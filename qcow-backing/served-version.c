@@ -19,6 +19,8 @@ struct ServedVersions
   HashedChunks *hashed;
   DamagedChunkFunc on_damage; // may be NULL
   gpointer on_damage_data;
+  MissingChunkFunc on_missing; // may be NULL
+  gpointer on_missing_data;
   GMutex lock;             // guards what follows, and users of each version
   GHashTable *open;        // ref, owned by the value -> ServedVersion
   GThreadPool *read_ahead; // of ReadAhead *; one thread, from the first open on
@@ -68,6 +70,13 @@ served_versions_on_damage (ServedVersions *versions, DamagedChunkFunc func, gpoi
 {
   versions->on_damage = func;
   versions->on_damage_data = data;
+}
+
+void
+served_versions_on_missing (ServedVersions *versions, MissingChunkFunc func, gpointer data)
+{
+  versions->on_missing = func;
+  versions->on_missing_data = data;
 }
 
 GPtrArray *
@@ -177,27 +186,62 @@ served_version_note (const ServedVersion *version)
   return version->image->record->note;
 }
 
+/* The chunk at a place of a version.  */
+typedef struct
+{
+  ServedVersion *version;
+  gsize i;
+} Place;
+
+static gboolean
+read_from_store (ServedVersion *version, const ChunkId *id, guint8 *buffer, gsize size,
+                 GError **error)
+{
+  HashedChunks *hashed = version->versions->hashed;
+  gboolean is_hashed = hashed_chunks_contains (hashed, id);
+
+  if (!chunk_store_read (image_library_store (version->library), id,
+                         is_hashed ? CHUNK_READ_TRUST_CHECKSUM : CHUNK_READ_HASH, buffer, size,
+                         error))
+    return FALSE;
+  if (!is_hashed)
+    hashed_chunks_add (hashed, id);
+  return TRUE;
+}
+
+/* The chunk at PLACE is missing, as CAUSE says: wait for it, and read it.  */
+static gboolean
+wait_for_chunk (const Place *place, const ChunkId *id, guint8 *buffer, gsize size, GError **cause)
+{
+  ServedVersions *versions = place->version->versions;
+  g_autoptr (GError) why = NULL;
+
+  if (versions->on_missing (id, place->version->ref, place->i, versions->on_missing_data, &why))
+    {
+      g_clear_error (cause);
+      return read_from_store (place->version, id, buffer, size, cause);
+    }
+  g_autoptr (GError) missing = g_steal_pointer (cause);
+  return fail_as (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING,
+                  "%s, and cannot be fetched: %s", missing->message, why->message);
+}
+
 /* The one place where chunks come from.  */
 static gboolean
 load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError **error)
 {
-  ServedVersion *version = data;
-  ServedVersions *versions = version->versions;
-  gboolean is_hashed = hashed_chunks_contains (versions->hashed, id);
-  GError *local_error = NULL;
+  const Place *place = data;
+  ServedVersions *versions = place->version->versions;
+  GError *cause = NULL;
 
-  if (chunk_store_read (image_library_store (version->library), id,
-                        is_hashed ? CHUNK_READ_TRUST_CHECKSUM : CHUNK_READ_HASH, buffer, size,
-                        &local_error))
-    {
-      if (!is_hashed)
-        hashed_chunks_add (versions->hashed, id);
-      return TRUE;
-    }
-  if (versions->on_damage
-      && g_error_matches (local_error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED))
+  if (read_from_store (place->version, id, buffer, size, &cause)
+      || (versions->on_missing
+          && g_error_matches (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING)
+          && wait_for_chunk (place, id, buffer, size, &cause)))
+    return TRUE;
+  if (versions->on_damage && g_error_matches (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED))
     versions->on_damage (id, versions->on_damage_data);
-  g_propagate_error (error, local_error);
+  g_propagate_error (error, cause);
   return FALSE;
 }
 
@@ -219,9 +263,10 @@ static const guint8 *
 get_chunk (ServedVersion *version, gsize i, GError **error)
 {
   const Index *index = version->image->index;
+  Place place = { version, i };
 
   return chunk_cache_get (version->versions->cache, index_chunk_id (index, i),
-                          index_chunk_size (index, i), load_chunk, version, error);
+                          index_chunk_size (index, i), load_chunk, &place, error);
 }
 
 /* COUNT bytes at FROM of chunk I.  Who reads a whole chunk has it, and reading a disk from end to
@@ -234,9 +279,10 @@ read_from_chunk (ServedVersion *version, gsize i, gsize from, gsize count, guint
   ChunkCache *cache = version->versions->cache;
   const ChunkId *id = index_chunk_id (version->image->index, i);
   gsize size = index_chunk_size (version->image->index, i);
+  Place place = { version, i };
 
   if (count == size && !chunk_cache_has (cache, id) && !chunk_cache_has_room (cache, id))
-    return load_chunk (id, buffer, size, version, error);
+    return load_chunk (id, buffer, size, &place, error);
   const guint8 *bytes = get_chunk (version, i, error);
   if (!bytes)
     return FALSE;

@@ -6,13 +6,19 @@
 . "$(dirname "$0")/../office/lib.sh"
 . "$(dirname "$0")/../office/boot.sh"
 readonly PCS=${GILD_BENCH_PCS:-20} LINK=${GILD_BENCH_LINK:-100mbit} NBD_PORT=10809
-# A person's PC thinks faster than the TCG that the boot was recorded on.
-readonly SPEED_UP=${GILD_BENCH_SPEED_UP:-8}
+# What a boot takes with nothing to wait for: without KVM, on a PC that does nothing else (what else ran while the boot
+# was recorded is none of it); and with KVM.
+readonly THINK_SECONDS=${GILD_BENCH_THINK:-12} FAST_SECONDS=3
 
 figure ()
 {
     echo "$1 $2" >&3
     echo "$1 $2" >&2
+}
+
+say ()
+{
+    echo "$*" >&2
 }
 
 pcs ()
@@ -25,37 +31,76 @@ client_overlay ()
 {
     rm -f "$tmp/$1.qcow2" "$tmp/$1.sock"
     qemu-img create -q -u -f qcow2 -o cluster_size=64k,extended_l2=on,backing_fmt=raw -b "$2" "$tmp/$1.qcow2" "$disk_bytes"
-    on_seconds=600 on "$1" qemu-nbd --persistent --format=qcow2 --socket="$tmp/$1.sock" "$tmp/$1.qcow2" >>"$tmp/qemu-nbd.log" 2>&1 &
-    client_pid[$1]=$!
+    on_seconds=3600 on "$1" qemu-nbd --persistent --format=qcow2 --socket="$tmp/$1.sock" "$tmp/$1.qcow2" >>"$tmp/qemu-nbd.log" 2>&1 &
+    client_pid=$!
     wait_for 10 test -S "$tmp/$1.sock"
 }
 
 client_end ()
 {
-    stop "${client_pid[$1]}"
+    stop "$client_pid"
     rm -f "$tmp/$1.qcow2"
 }
 
-# replay HOST [OPTION…]: a boot there; its seconds are the first word of $tmp/HOST.boot.
-replay ()
+# stock_begin HOST and local_begin HOST: over a qcow2 of srv1's, or of its own.
+stock_begin ()
 {
-    on_seconds=1200 on "$1" "$build/tests/bench/nbd-load" --think "${@:2}" "nbd+unix:///?socket=$tmp/$1.sock" \
-        <"$requests" >"$tmp/$1.boot" 2>"$tmp/$1.boot-error"
+    client_overlay "$1" "nbd://${host_address[srv1]}:$NBD_PORT"
 }
 
-# boot_all HOST…: all of them at once; the slowest one's seconds in $slowest, how many came to the end in $booted.
-boot_all ()
+local_begin ()
 {
-    local host pids=()
+    client_overlay "$1" "nbd+unix:///?socket=$tmp/local-image.sock"
+}
+
+stock_end () { client_end "$1"; }
+local_end () { client_end "$1"; }
+
+# gild_begin HOST: a desktop that is prepared, as libvirt's hook has it done.
+gild_begin ()
+{
+    on "$1" curl -sS --fail --unix-socket "$run/gildd.sock" -H 'Content-Type: application/json' \
+        -d '{"uuid": "11111111-2222-4333-8444-555555555555", "disks": [{"target": "vda", "image": "demo/debian"}]}' \
+        http://localhost/desktops/bench/prepare >>"$office_log"
+    client_overlay "$1" "nbd+unix:///demo/debian@1?socket=$run/nbd.sock"
+}
+
+gild_end ()
+{
+    client_end "$1"
+    on "$1" curl -sS --fail -X DELETE --unix-socket "$run/gildd.sock" http://localhost/desktops/bench >>"$office_log"
+}
+
+# boot KIND HOST: its seconds are the first word of $tmp/HOST.boot.
+boot ()
+{
+    local result=0
+    rm -f "$tmp/$2.boot"
+    "$1_begin" "$2"
+    on_seconds=1200 on "$2" "$build/tests/bench/nbd-load" --think "nbd+unix:///?socket=$tmp/$2.sock" \
+        <"$requests" >"$tmp/$2.boot" 2>"$tmp/$2.boot-error" || result=1
+    "$1_end" "$2"
+    return "$result"
+}
+
+# boots KIND HOST…: all of them at once; the slowest one's seconds in $slowest, how many came to the end in $booted,
+# and what srv1 sent for them in $sent.
+boots ()
+{
+    local kind=$1 host before pids=()
+    shift
+    before=$(bytes_out srv1)
     booted=0
     for host; do
-        replay "$host" &
+        boot "$kind" "$host" &
         pids+=($!)
     done
     for host in "${pids[@]}"; do
         ! wait "$host" || booted=$((booted + 1))
     done
+    sent=$(($(bytes_out srv1) - before))
     slowest=$(for host; do cut -d ' ' -f 1 "$tmp/$host.boot"; done | sort -n | tail -n 1)
+    [ "$booted" = $# ] || cat "$tmp"/*.boot-error >&2
 }
 
 median_boot ()
@@ -80,60 +125,265 @@ boot_bytes ()
     on srv1 bash -c 'cd /var/lib/gild/store.castr && xargs stat -c %s 2>/dev/null' <"$tmp/boot-chunks" | awk '{ n += $1 } END { print n }'
 }
 
+# think FILE: seconds from its first request to its last with a server that answers at once.
+think ()
+{
+    awk '{ n[NR] = n[$5] + $1; if (n[NR] > m) m = n[NR] } END { print m }' "$1"
+}
+
+# requests_in SECONDS: the boot with so much to think, to stdout.
+requests_in ()
+{
+    awk -v f="$(think "$boot_requests")" -v s="$1" '{ $1 = sprintf("%.6f", $1 * s / f); print }' "$boot_requests"
+}
+
 prepare_golden ()
 {
     qemu-img convert -f qcow2 -O raw "$golden_debian" "$tmp/golden.raw"
     disk_bytes=$(stat -c %s "$tmp/golden.raw")
     record_boot "$tmp/golden.raw"
+    requests_in "$THINK_SECONDS" >"$tmp/boot.requests"
+    requests_in "$FAST_SECONDS" >"$tmp/fast.requests"
     requests=$tmp/boot.requests
-    awk -v f="$SPEED_UP" '{ $1 = sprintf("%.6f", $1 / f); print }' "$boot_requests" >"$requests"
-    figure think-seconds "$(awk '{ n[NR] = n[$5] + $1; if (n[NR] > m) m = n[NR] } END { print m }' "$requests")"
+    figure think-seconds "$(think "$requests")"
+    figure fast-think-seconds "$(think "$tmp/fast.requests")"
     figure boot-reads "$(awk '{ n += $4 } END { print n }' "$requests")"
 }
 
-# measure_stock: srv1's qemu-nbd feeds one PC, then all of them.
+# stock_server HOST OPTION…: its qemu-nbd, whose PID is $stock_pid.
+stock_server ()
+{
+    on_seconds=3600 on "$1" qemu-nbd --read-only --persistent --shared=64 --format=qcow2 "${@:2}" "$golden_debian" 2>>"$tmp/qemu-nbd.log" &
+    stock_pid=$!
+}
+
 measure_stock ()
 {
-    local host before
-    on_seconds=3600 on srv1 qemu-nbd --read-only --persistent --shared=64 --format=qcow2 --port=$NBD_PORT "$golden_debian" 2>>"$tmp/qemu-nbd.log" &
-    stock_pid=$!
+    stock_server srv1 --port=$NBD_PORT
     wait_for 10 on srv1 nbdinfo --size "nbd://127.0.0.1:$NBD_PORT"
-    for host in $(pcs 1 "$PCS"); do
-        client_overlay "$host" "nbd://${host_address[srv1]}:$NBD_PORT"
-    done
-    boot_all pc1
+    boots stock pc1
     figure stock-one-seconds "$slowest"
-    client_end pc1
-    client_overlay pc1 "nbd://${host_address[srv1]}:$NBD_PORT"
-    before=$(bytes_out srv1)
+    requests=$tmp/fast.requests
+    boots stock pc1
+    figure stock-fast-seconds "$slowest"
+    requests=$tmp/boot.requests
     # shellcheck disable=SC2046
-    boot_all $(pcs 1 "$PCS")
+    boots stock $(pcs 1 "$PCS")
     figure stock-all-seconds "$slowest"
-    figure stock-all-bytes $(($(bytes_out srv1) - before))
-    for host in $(pcs 1 "$PCS"); do
-        client_end "$host"
-    done
+    figure stock-all-bytes "$sent"
     stop "$stock_pid"
 }
 
-# What a PC with its own qcow2 takes.
 measure_local ()
 {
-    local local_pid
-    on_seconds=3600 on pc1 qemu-nbd --read-only --persistent --shared=64 --format=qcow2 --socket="$tmp/local.sock" "$golden_debian" 2>>"$tmp/qemu-nbd.log" &
-    local_pid=$!
-    wait_for 10 test -S "$tmp/local.sock"
-    client_overlay pc1 "nbd+unix:///?socket=$tmp/local.sock"
-    boot_all pc1
-    client_end pc1
-    client_overlay pc1 "nbd+unix:///?socket=$tmp/local.sock"
-    boot_all pc1
+    stock_server pc1 --socket="$tmp/local-image.sock"
+    wait_for 10 test -S "$tmp/local-image.sock"
+    boots local pc1
+    boots local pc1
     figure local-seconds "$slowest"
-    client_end pc1
-    stop "$local_pid"
+    stop "$stock_pid"
 }
 
-declare -A client_pid=()
+start_site ()
+{
+    on srv1 gild init office >>"$office_log" 2>&1
+    start_host srv1
+    on srv1 gild publish demo/debian "$golden_debian" >>"$office_log" 2>&1
+    figure boot-bytes "$(boot_bytes)"
+    # The admin's own look at the new version is its first boot.
+    boots gild srv1
+    figure first-boot-seconds "$slowest"
+}
+
+# join_pcs HOST…: and each of them has the records.
+join_pcs ()
+{
+    local host
+    for host; do
+        join srv1 "$host"
+    done
+    for host; do
+        wait_for 60 has_version "$host" demo/debian@1
+        wait_for 60 lives "$host" srv1
+    done
+}
+
+all_live ()
+{
+    [ "$(on "$1" gild hosts --json | jq '[.hosts[] | select(.seen != null and .seen < 30)] | length')" -ge "$PCS" ]
+}
+
+measure_one_cold ()
+{
+    join_pcs pc1
+    boots gild pc1
+    figure one-cold-seconds "$slowest"
+    figure one-cold-bytes "$sent"
+    empty_store pc1
+    wait_for 60 lives pc1 srv1
+    requests=$tmp/fast.requests
+    boots gild pc1
+    figure one-fast-seconds "$slowest"
+    requests=$tmp/boot.requests
+}
+
+measure_all_cold ()
+{
+    local host
+    # shellcheck disable=SC2046
+    join_pcs $(pcs 2 "$PCS")
+    empty_store pc1
+    for host in $(pcs 1 "$PCS"); do
+        wait_for 60 all_live "$host" || say "$host does not know all of the others"
+    done
+    # shellcheck disable=SC2046
+    boots gild $(pcs 1 "$PCS")
+    figure all-cold-seconds "$slowest"
+    # shellcheck disable=SC2046
+    figure all-cold-median-seconds "$(median_boot $(pcs 1 "$PCS"))"
+    figure all-cold-bytes "$sent"
+    figure all-cold-booted "$booted"
+}
+
+measure_prefetched ()
+{
+    on_seconds=600 on pc1 gild fetch demo/debian >>"$office_log" 2>&1
+    boots gild pc1
+    boots gild pc1
+    figure prefetched-seconds "$slowest"
+    figure prefetched-bytes "$sent"
+}
+
+is_quiet ()
+{
+    on "$1" gild hosts --json | jq -e '[.hosts[] | select(.seen != null and .seen < 45)] | length <= 2' >/dev/null
+}
+
+# The whole image over 1 Gbit/s, by a PC that has no other peer; the server's work for it, and qemu-nbd's.
+measure_whole ()
+{
+    local before server client from seconds data other
+    for other in $(pcs 2 "$PCS"); do
+        stop_host "$other"
+    done
+    limit srv1 1gbit
+    empty_store pc1
+    wait_for 120 is_quiet pc1
+    data=$(golden_data)
+    server=$(cpu_ms "$(gildd_of srv1)") client=$(cpu_ms "$(gildd_of pc1)")
+    before=$(bytes_in pc1) from=$EPOCHREALTIME
+    on_seconds=600 on pc1 gild fetch demo/debian >>"$office_log" 2>&1
+    seconds=$(awk -v a="$EPOCHREALTIME" -v b="$from" 'BEGIN { print a - b }')
+    figure whole-seconds "$seconds"
+    figure whole-link "$(awk -v bytes=$(($(bytes_in pc1) - before)) -v s="$seconds" 'BEGIN { print 100 * bytes / s / 125e6 }')"
+    figure whole-client-cores "$(awk -v ms=$(($(cpu_ms "$(gildd_of pc1)") - client)) -v s="$seconds" 'BEGIN { print ms / 1000 / s }')"
+    figure whole-server-cpu "$(awk -v ms=$(($(cpu_ms "$(gildd_of srv1)") - server)) -v bytes="$data" 'BEGIN { print ms / 1000 / (bytes / 1024 ^ 3) }')"
+}
+
+gildd_of ()
+{
+    pgrep -P "$(on "$1" cat "$run/gildd.pid")"
+}
+
+# golden_data: bytes of the image that are not zero, by chunks.
+golden_data ()
+{
+    sort -u "$tmp/ids" | wc -l | awk '{ print $1 * 65536 }'
+}
+
+# measure_stock_tls: the same data, from qemu-nbd with the site's certificates and the same cipher.
+measure_stock_tls ()
+{
+    local server before
+    mkdir -p "$tmp/tls"
+    on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca-cert.pem"
+    on srv1 cat "$state/site/host.pem" >"$tmp/tls/server-cert.pem"
+    on srv1 cat "$state/site/host-key.pem" >"$tmp/tls/server-key.pem"
+    cp "$tmp/tls/server-cert.pem" "$tmp/tls/client-cert.pem"
+    cp "$tmp/tls/server-key.pem" "$tmp/tls/client-key.pem"
+    stock_server srv1 --port=$NBD_PORT --tls-creds=tls0 --object \
+        "tls-creds-x509,id=tls0,endpoint=server,dir=$tmp/tls,verify-peer=on,priority=NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM"
+    wait_for 10 on pc1 nbdinfo --size "$(stock_uri)"
+    server=$(pgrep -P "$stock_pid" qemu-nbd || echo "$stock_pid")
+    before=$(cpu_ms "$server")
+    on_seconds=600 on pc1 nbdcopy --connections=1 "$(stock_uri)" null:
+    figure stock-tls-server-cpu "$(awk -v ms=$(($(cpu_ms "$server") - before)) -v bytes="$(golden_data)" 'BEGIN { print ms / 1000 / (bytes / 1024 ^ 3) }')"
+    stop "$stock_pid"
+}
+
+stock_uri ()
+{
+    echo "nbds://${host_address[srv1]}:$NBD_PORT/?tls-certificates=$tmp/tls"
+}
+
+# measure_month: what a PC fetches that has version 1 whole when there are 30 more.
+measure_month ()
+{
+    local i before
+    head -c 100M /dev/urandom >"$tmp/month.raw"
+    on srv1 gild publish demo/month "$tmp/month.raw" >>"$office_log" 2>&1
+    wait_for 60 has_version pc1 demo/month@1
+    on pc1 gild fetch demo/month >>"$office_log" 2>&1
+    unplug pc1
+    for ((i = 0; i < 30; i++)); do
+        dd if=/dev/urandom of="$tmp/month.raw" bs=64k count=32 seek=$((i % 10 * 100)) conv=notrunc status=none
+        on srv1 gild publish demo/month "$tmp/month.raw" >>"$office_log" 2>&1
+    done
+    plug pc1
+    wait_for 120 has_version pc1 demo/month@31
+    before=$(bytes_in pc1)
+    on pc1 gild fetch demo/month >>"$office_log" 2>&1
+    figure month-bytes $(($(bytes_in pc1) - before))
+    figure month-differs $((10 * 32 * 65536))
+}
+
+# measure_heartbeats: 250 hosts that are there and do nothing.
+measure_heartbeats ()
+{
+    local hosts=250 seconds=60 gildd before many
+    mkdir -p "$tmp/tls"
+    add_host office
+    on office bash -c 'for ((i = 1; i <= 250; i++)); do ip address add 10.90.1.$i/16 dev eth0; done'
+    on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca.pem"
+    on srv1 cat "$state/site/ca-key.pem" >"$tmp/tls/ca-key.pem"
+    on srv1 cat "$state/site/site.pub" >"$tmp/tls/site.pub"
+    on srv1 gild-services restart >>"$office_log" 2>&1
+    gildd=$(gildd_of srv1)
+    on_seconds=600 on office "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
+        "$hosts" "$seconds" 10 >"$tmp/many" 2>&1 &
+    many=$!
+    wait_for 120 grep -q start "$tmp/many"
+    before=$(cpu_ms "$gildd")
+    wait "$many"
+    figure heartbeats-cpu "$(awk -v ms=$(($(cpu_ms "$gildd") - before)) -v s="$seconds" 'BEGIN { print ms / 10 / s }')"
+    figure heartbeats-memory "$(awk '/^VmHWM:/ { print $2 / 1024 }' "/proc/$gildd/status")"
+    figure heartbeats-sent "$(tail -n 1 "$tmp/many" | cut -d ' ' -f 1)"
+    figure heartbeats-errors "$(tail -n 1 "$tmp/many" | cut -d ' ' -f 2)"
+}
+
+# measure_kill: the origin dies while PCs boot; srv2 is a replica.
+measure_kill ()
+{
+    local hosts host
+    mapfile -t hosts < <(pcs 1 8)
+    add_host srv2 $'[fetch]\nprefetch=never'
+    limit srv2 "$LINK"
+    limit srv1 "$LINK"
+    join_pcs srv2
+    on srv2 gild replica demo/debian >>"$office_log" 2>&1
+    on_seconds=300 wait_for 300 is_complete srv2 demo/debian@1
+    for host in "${hosts[@]}"; do
+        empty_store "$host"
+    done
+    for host in "${hosts[@]}"; do
+        wait_for 60 lives "$host" srv2
+    done
+    (sleep 3; kill_host srv1) &
+    boots gild "${hosts[@]}"
+    figure kill-booted "$booted"
+    figure kill-seconds "$slowest"
+}
+
 exec 3>"${GILD_BENCH_FIGURES:?}"
 office_up
 prepare_golden
@@ -143,6 +393,12 @@ for host in $(pcs 1 "$PCS"); do
     add_host "$host" $'[fetch]\nprefetch=never'
     limit "$host" "$LINK"
 done
-measure_local
-measure_stock
+measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month heartbeats kill}
+for measure in $measures; do
+    say "$measure"
+    case $measure in
+    start_site) start_site ;;
+    *) "measure_$measure" ;;
+    esac
+done
 tap_done=1

@@ -60,6 +60,7 @@ connect_host ()
     on "$1" ip link set lo up
     on "$1" ip address add "${host_address[$1]}/16" dev eth0
     on "$1" ip link set eth0 up
+    on "$1" ip route add default dev eth0
 }
 
 # add_host NAME [CONFIGURATION]
@@ -143,13 +144,13 @@ bytes_in ()
     on "$1" ip -s -j link show eth0 | jq '.[0].stats64.rx.bytes'
 }
 
-# join PUBLISHER HOST: with what an admin types.
+# join PUBLISHER HOST: with what an admin types where there is no systemd.
 join ()
 {
     local token
     token=$(on "$1" gild invite 2>>"$office_log" | grep -o 'gild1://[^ ]*') &&
-        on "$2" gild join "$token" >>"$office_log" 2>&1 || { show_host "$1" "$2"; return 1; }
-    at_exit "stop_host $2"
+        on "$2" gild join "$token" >>"$office_log" 2>&1 || { show_host "$1"; return 1; }
+    start_host "$2"
 }
 
 # show_host NAME…: what its services and the harness said, for whoever reads a failure.
@@ -169,4 +170,37 @@ show_host ()
 disk_sum ()
 {
     on "$1" nbdcopy --connections=1 "nbd+unix:///$2?socket=$run/nbd.sock" - | sha256sum | cut -c -64
+}
+
+# missing HOST IMAGE@VERSION: the bytes that it has yet to fetch, as it says itself.
+missing ()
+{
+    on "$1" gild hosts --json | jq -r --arg host "$1" --arg ref "$2" \
+        '.hosts[] | select(.name == $host) | .versions[]? | select(.ref == $ref) | .missing'
+}
+
+is_complete ()
+{
+    [ "$(missing "$1" "$2")" = 0 ]
+}
+
+# has_version HOST IMAGE@VERSION: its record is there.
+has_version ()
+{
+    on "$1" test -e "$state/images/${2%@*}/${2#*@}.json.sig"
+}
+
+# lives HOST OTHER: HOST has heard that OTHER does.
+lives ()
+{
+    on "$1" gild hosts --json | jq -e --arg name "$2" \
+        '.hosts[] | select(.name == $name) | .seen != null and .seen < 20' >/dev/null
+}
+
+# empty_store HOST: as if it had just joined: the records stay, and its services forget what they knew of the others.
+empty_store ()
+{
+    on "$1" gild-services stop
+    on "$1" find "$state/store.castr" -name '*.cacnk' -delete
+    on "$1" gild-services start >>"$office_log" 2>&1
 }

@@ -85,7 +85,7 @@ start_nbdkit "config=$tmp/gild.conf"
 run_fails 'before there is a site' 1 '.' nbdinfo "$(uri a/disk@1)"
 like 'the log says what to do' "$(cat "$tmp/nbdkit.log")" 'gild init'
 new_site
-printf '[nbd]\ncache-size=4MiB\n' >>"$tmp/gild.conf"
+printf '[nbd]\ncache-size=4MiB\n[fetch]\ndeadline=1\n' >>"$tmp/gild.conf"
 
 make_mapped "$tmp/mapped.raw"
 qemu-img convert -f raw -O qcow2 "$tmp/mapped.raw" "$tmp/mapped.qcow2"
