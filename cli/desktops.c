@@ -13,15 +13,17 @@
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/size.h"
+#include "virt-hooks/attachment.h"
 #include "virt-hooks/metadata.h"
 
 #define TIMEOUT_SECONDS 5
 #define NOTICE_MAX      4096
 
-/* One desktop's row.  */
+/* The row of a desktop, or of an attachment.  */
 typedef struct
 {
   char *name;
+  char *directory; // where it is attached; NULL: a desktop
   const char *state;
   GPtrArray *images;        // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
   guint64 used, cap;        // bytes of the overlay; 0, 0 where it has none
@@ -35,6 +37,7 @@ desktop_free (gpointer data)
   Desktop *desktop = data;
 
   g_free (desktop->name);
+  g_free (desktop->directory);
   g_free (desktop->condition);
   g_free (desktop->notice);
   g_ptr_array_unref (desktop->images);
@@ -75,6 +78,13 @@ read_text (JsonObject *object, const char *member)
   return g_strdup (json_read_string (object, member, NOTICE_MAX, NULL));
 }
 
+static void
+add_pinned_images (Desktop *desktop, const Pin *pin)
+{
+  for (guint i = 0; i < pin->images->len; i++)
+    g_ptr_array_add (desktop->images, g_strdup (pin->images->pdata[i]));
+}
+
 /* What PINS, gildd's answer, says of DESKTOP.  */
 static gboolean
 add_pin (Desktop *desktop, JsonArray *pins)
@@ -85,8 +95,7 @@ add_pin (Desktop *desktop, JsonArray *pins)
       g_autoptr (Pin) pin = pin_read (node, NULL);
       if (!pin || !g_str_equal (pin->name, desktop->name))
         continue;
-      for (guint j = 0; j < pin->images->len; j++)
-        g_ptr_array_add (desktop->images, g_strdup (pin->images->pdata[j]));
+      add_pinned_images (desktop, pin);
       desktop->condition = read_text (json_node_get_object (node), "condition");
       desktop->notice = read_text (json_node_get_object (node), "notice");
       json_read_uint (json_node_get_object (node), "spill_used", 0, G_MAXINT64, &desktop->spilled,
@@ -141,20 +150,36 @@ compare_desktops (gconstpointer a, gconstpointer b)
   return strcmp (x->name, y->name);
 }
 
-static GPtrArray *
-list (const Config *config, JsonArray *pins, GError **error)
+/* Add the attachments among PINS to DESKTOPS.  */
+static void
+list_attachments (GPtrArray *desktops, const Config *config, JsonArray *pins)
+{
+  for (guint i = 0; pins && i < json_array_get_length (pins); i++)
+    {
+      g_autoptr (Pin) pin = pin_read (json_array_get_element (pins, i), NULL);
+      if (!pin || !pin->directory)
+        continue;
+      Desktop *desktop = g_new0 (Desktop, 1);
+      desktop->name = g_strdup (pin->name);
+      desktop->directory = g_strdup (pin->directory);
+      desktop->state = attachment_is_mounted (pin->directory) ? "attached" : "lost";
+      desktop->images = g_ptr_array_new_with_free_func (g_free);
+      add_pinned_images (desktop, pin);
+      overlay_measure (config, desktop->name, &desktop->used, &desktop->cap);
+      g_ptr_array_add (desktops, desktop);
+    }
+}
+
+/* Add the domains that are gild's to DESKTOPS.  */
+static gboolean
+list_domains (GPtrArray *desktops, const Config *config, JsonArray *pins, GError **error)
 {
   g_autoptr (virConnect) connection = libvirt_connect (error);
   virDomainPtr *domains = NULL;
   int n = connection ? virConnectListAllDomains (connection, &domains, 0) : -1;
 
   if (n < 0)
-    {
-      if (connection)
-        libvirt_fail (error, "list domains");
-      return NULL;
-    }
-  GPtrArray *desktops = g_ptr_array_new_with_free_func (desktop_free);
+    return connection && libvirt_fail (error, "list domains");
   for (int i = 0; i < n; i++)
     {
       Desktop *desktop = describe (domains[i], config, pins);
@@ -163,8 +188,7 @@ list (const Config *config, JsonArray *pins, GError **error)
       virDomainFree (domains[i]);
     }
   free (domains);
-  g_ptr_array_sort (desktops, compare_desktops);
-  return desktops;
+  return TRUE;
 }
 
 static char *
@@ -187,7 +211,8 @@ print_text (GPtrArray *desktops)
       g_autofree char **names = g_new0 (char *, desktop->images->len + 1);
       memcpy (names, desktop->images->pdata, desktop->images->len * sizeof *names);
       g_autofree char *images = g_strjoinv (", ", names);
-      table_add (table, desktop->name, desktop->state, used, cap, spilled, images, NULL);
+      const char *name = desktop->directory ? desktop->directory : desktop->name;
+      table_add (table, name, desktop->state, used, cap, spilled, images, NULL);
     }
   table_print (table);
   for (guint i = 0; i < desktops->len; i++)
@@ -221,6 +246,7 @@ print_json (GPtrArray *desktops)
       for (guint j = 0; j < desktop->images->len; j++)
         json_array_add_string_element (images, desktop->images->pdata[j]);
       json_object_set_string_member (row, "name", desktop->name);
+      add_text (row, "directory", desktop->directory);
       json_object_set_string_member (row, "state", desktop->state);
       json_object_set_array_member (row, "images", images);
       json_object_set_int_member (row, "overlay_used", (gint64)desktop->used);
@@ -243,9 +269,10 @@ verb_desktops (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, NULL, "",
-          "List the desktops that libvirt knows: their state, how full the overlay in RAM is and its cap,\n"
-          "what they have written to disk since that was full, and the image versions that they booted, or\n"
-          "the channels that they would boot from. What needs attention follows, with what to do.",
+          "List the desktops that libvirt knows, and the images that are attached: their state, how full the\n"
+          "overlay in RAM is and its cap, what they have written to disk since that was full, and the image\n"
+          "versions that they booted, or the channels that they would boot from. What needs attention follows,\n"
+          "with what to do.",
           0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);
@@ -253,13 +280,18 @@ verb_desktops (int argc, char **argv)
       control_call (socket, "GET", "/desktops", NULL, TIMEOUT_SECONDS, &control_error);
   JsonObject *object = answer ? json_node_get_object (answer) : NULL;
   JsonArray *pins = object ? json_read_array (object, "desktops", PINS_MAX, &control_error) : NULL;
-  g_autoptr (GPtrArray) desktops = list (verb.config, pins, &error);
-  if (!desktops)
+  g_autoptr (GPtrArray) desktops = g_ptr_array_new_with_free_func (desktop_free);
+  list_attachments (desktops, verb.config, pins);
+  gboolean complete = list_domains (desktops, verb.config, pins, &error);
+  if (!complete && desktops->len == 0)
     return verb_fail (&verb, error);
+  g_ptr_array_sort (desktops, compare_desktops);
   if (verb.json)
     print_json (desktops);
   else
     print_text (desktops);
+  if (!complete)
+    return verb_fail (&verb, error);
   if (control_error) // the list stands without it, but for what runs
     return verb_fail (&verb, control_error);
   return EXIT_DONE;

@@ -14,8 +14,10 @@ static const struct
   ExitStatus (*run) (int argc, char **argv);
   const char *summary;
 } VERBS[] = {
+  { "attach", verb_attach, "make an image a drive of this host; writes go to RAM" },
   { "define", verb_define, "define a desktop in libvirt from a template" },
   { "desktops", verb_desktops, "list desktops, what they run and how full their overlays are" },
+  { "detach", verb_detach, "end that, and throw the writes away" },
   { "export", verb_export, "write a version to a qcow2 file" },
   { "fetch", verb_fetch, "have all of a version on this host, so that it boots offline" },
   { "gc", verb_gc, "remove versions and chunks that nobody needs" },
@@ -24,8 +26,10 @@ static const struct
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
   { "invite", verb_invite, "print a token that lets another PC join the site" },
   { "join", verb_join, "enter a site with such a token" },
+  { "key", verb_key, "carry the keys of the site to another publisher" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "replica", verb_replica, "have this host keep whole images for the others" },
+  { "serve", verb_serve, "serve images over NBD with TLS" },
   { "spill", verb_spill, "set how much of the disk a running desktop may use" },
   { "status", verb_status, "show what gildd says of this host" },
   { "verify", verb_verify, "check every byte of every version, and mend" },

@@ -22,6 +22,7 @@ typedef struct
   const char *name;
   gboolean json;                // --json
   Config *config;               // from --config, or the usual place
+  char *config_path;            // --config, absolute; NULL where it was not given
   gboolean is_config_installed; // the configuration is that of the installed services
   int argc;                     // what is left when options are read
   char **argv;
@@ -45,6 +46,11 @@ ExitStatus verb_usage (const Verb *verb, const GError *error);
 /* Open the images of VERB's configuration as the owner of the store, who this process is from then
  * on.  */
 ImageLibrary *verb_open_library (const Verb *verb, GError **error);
+
+/* A pass phrase: the first line of the file at PATH, or, where that is NULL, what the terminal is
+   asked for, TWICE if it is a new one.  */
+char *passphrase_read (const char *path, gboolean twice, GError **error);
+void passphrase_free (char *passphrase); // wipes it
 
 /* Have gildd and nbdkit run; *RUN says whether they do, since where systemd does not run, starting
    them is for the user, who is told.  */
@@ -70,8 +76,10 @@ void table_free (Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
 
 /* The verbs.  */
+ExitStatus verb_attach (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
+ExitStatus verb_detach (int argc, char **argv);
 ExitStatus verb_export (int argc, char **argv);
 ExitStatus verb_fetch (int argc, char **argv);
 ExitStatus verb_gc (int argc, char **argv);
@@ -80,8 +88,10 @@ ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_invite (int argc, char **argv);
 ExitStatus verb_join (int argc, char **argv);
+ExitStatus verb_key (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_replica (int argc, char **argv);
+ExitStatus verb_serve (int argc, char **argv);
 ExitStatus verb_spill (int argc, char **argv);
 ExitStatus verb_status (int argc, char **argv);
 ExitStatus verb_verify (int argc, char **argv);

@@ -10,6 +10,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
+#include "qcow-backing/pins.h"
 
 static void
 desktop_disk_free (gpointer data)
@@ -111,10 +112,23 @@ read_sizes (DesktopRequest *request, JsonObject *body, GError **error)
              || json_read_uint (body, "spill", 0, DESKTOP_SIZE_MAX, &request->spill_bytes, error));
 }
 
+/* Where it is attached, if it is no domain.  */
+static gboolean
+read_directory (DesktopRequest *request, JsonObject *body, GError **error)
+{
+  if (!json_object_has_member (body, "directory"))
+    return TRUE;
+  const char *directory = json_read_string (body, "directory", PIN_DIRECTORY_MAX, error);
+  if (!directory)
+    return FALSE;
+  request->directory = g_strdup (directory);
+  return pin_directory_check (directory, error);
+}
+
 static gboolean
 read_body (DesktopRequest *request, JsonObject *body, GError **error)
 {
-  static const char *const KNOWN[] = { "uuid", "disks", "overlay", "spill", NULL };
+  static const char *const KNOWN[] = { "uuid", "disks", "overlay", "spill", "directory", NULL };
 
   if (!body)
     return fail (error, "it has no body");
@@ -124,7 +138,8 @@ read_body (DesktopRequest *request, JsonObject *body, GError **error)
   if (!g_uuid_string_is_valid (uuid))
     return fail (error, "'%s' is not a UUID", uuid);
   request->uuid = g_strdup (uuid);
-  return read_sizes (request, body, error) && read_disks (request, body, error);
+  return read_sizes (request, body, error) && read_directory (request, body, error)
+         && read_disks (request, body, error);
 }
 
 gboolean
@@ -160,6 +175,7 @@ desktop_request_free (DesktopRequest *request)
     return;
   g_free (request->name);
   g_free (request->uuid);
+  g_free (request->directory);
   g_clear_pointer (&request->disks, g_ptr_array_unref);
   g_free (request);
 }

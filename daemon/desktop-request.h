@@ -5,6 +5,7 @@
 //                          { "target": "vdb", "image": "a/c", "version": 5 }],
 //     "overlay": bytes, "spill": bytes }
 //
+// What is no domain but an attachment (gild attach) also has "directory": its absolute path.
 // A disk with neither channel nor version follows the channel "production"; sizes may be left out.
 #pragma once
 
@@ -23,6 +24,7 @@ typedef struct
 {
   char *name;
   char *uuid;
+  char *directory;       // NULL: a domain of libvirt's
   guint64 overlay_bytes; // 0: not given
   guint64 spill_bytes;
   gboolean has_spill;

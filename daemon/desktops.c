@@ -86,6 +86,8 @@ build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks
 
   json_object_set_string_member (pin, "name", request->name);
   json_object_set_string_member (pin, "uuid", request->uuid);
+  if (request->directory)
+    json_object_set_string_member (pin, "directory", request->directory);
   json_object_set_int_member (pin, "overlay", (gint64)overlay);
   json_object_set_int_member (pin, "spill", (gint64)spill);
   json_object_set_array_member (pin, "disks", json_array_ref (disks));

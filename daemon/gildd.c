@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // gildd: says what this host's desktops boot, and keeps what they have booted.
 //
-// Its main thread waits in a GLib main loop for requests on the control socket, a second one
-// follows the running desktops (desktop-watch.h).  Nothing is kept in memory that a new gildd could
-// not find out: the site, the images and the pins are files, so what `gild init` and `gild publish`
-// make is there at once, and a gildd that is killed has lost nothing.
+// Its main thread waits in a GLib main loop for requests on the control socket (control-routes.h),
+// a second one follows the running desktops (desktop-watch.h), and where this host belongs to a
+// site others speak to the hosts of that (site-network.h).  Nothing is kept in memory that a new
+// gildd could not find out: the site, the images and the pins are files, so what `gild init` and
+// `gild publish` make is there at once, and a gildd that is killed has lost nothing.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,225 +17,12 @@
 
 #include <glib-unix.h>
 
-#include "chunk-requests.h"
-#include "control-server.h"
-#include "damage-check.h"
-#include "desktop-watch.h"
+#include "control-routes.h"
 #include "desktops.h"
-#include "profile-keeper.h"
-#include "network/admission.h"
-#include "qcow-backing/config.h"
 #include "qcow-backing/fail.h"
-#include "qcow-backing/image-library.h"
-#include "qcow-backing/json-read.h"
-#include "qcow-backing/pins.h"
-#include "qcow-backing/site.h"
 #include "service-notify.h"
 
 #define EXIT_USAGE 2
-
-/* What the requests are answered from.  */
-typedef struct
-{
-  const Config *config;
-  DesktopWatch *watch;
-  DamageCheck *damage_check;
-  ChunkRequests *chunk_requests;
-  ProfileKeeper *profile_keeper;
-} Daemon;
-
-static gboolean
-count_images (const Config *config, guint *count, GError **error)
-{
-  g_autoptr (ImageLibrary) library = image_library_open (config, error);
-  g_autoptr (GPtrArray) images = library ? image_library_images (library, error) : NULL;
-
-  *count = images ? images->len : 0;
-  return images != NULL;
-}
-
-static JsonObject *
-get_status (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  const Daemon *daemon = data;
-  const Config *config = daemon->config;
-  g_autofree char *trouble = desktop_watch_trouble (daemon->watch);
-  g_autoptr (GError) no_site = NULL;
-  g_autoptr (Site) site = site_load (config, &no_site);
-  g_autoptr (GPtrArray) desktops = pins_names (config, error);
-  guint n_images = 0, n_damaged = 0;
-
-  if (!desktops || (site && !count_images (config, &n_images, error))
-      || !damage_check_count (config, &n_damaged, error))
-    return NULL;
-  if (!site && !g_error_matches (no_site, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-    {
-      g_propagate_error (error, g_steal_pointer (&no_site));
-      return NULL;
-    }
-  JsonObject *status = json_object_new ();
-  json_object_set_string_member (status, "version", PACKAGE_VERSION);
-  if (site)
-    json_object_set_string_member (status, "site", site->name);
-  else
-    json_object_set_null_member (status, "site");
-  json_object_set_string_member (status, "state", config->state_dir);
-  json_object_set_string_member (status, "run", config->run_dir);
-  if (trouble)
-    json_object_set_string_member (status, "libvirt", trouble);
-  else
-    json_object_set_null_member (status, "libvirt");
-  json_object_set_int_member (status, "desktops", desktops->len);
-  json_object_set_int_member (status, "images", n_images);
-  json_object_set_int_member (status, "damaged", n_damaged);
-  return status;
-}
-
-static JsonObject *
-get_desktops (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  const Daemon *daemon = data;
-  JsonArray *pins = desktops_list (daemon->config, error);
-
-  if (!pins)
-    return NULL;
-  for (guint i = 0; i < json_array_get_length (pins); i++)
-    {
-      JsonObject *pin = json_array_get_object_element (pins, i);
-      desktop_watch_describe (daemon->watch, json_object_get_string_member (pin, "name"), pin);
-    }
-  JsonObject *answer = json_object_new ();
-  json_object_set_array_member (answer, "desktops", pins);
-  return answer;
-}
-
-/* The images of the answer to a prepare, for the log: "vda demo/desktop@7, vdb demo/erp@2".  */
-static char *
-describe_disks (JsonObject *answer)
-{
-  JsonArray *disks = json_object_get_array_member (answer, "disks");
-  GString *text = g_string_new (NULL);
-
-  for (guint i = 0; i < json_array_get_length (disks); i++)
-    {
-      JsonObject *disk = json_array_get_object_element (disks, i);
-      g_string_append_printf (text, "%s%s %s@%d", i > 0 ? ", " : "",
-                              json_object_get_string_member (disk, "target"),
-                              json_object_get_string_member (disk, "image"),
-                              (int)json_object_get_int_member (disk, "version"));
-    }
-  return g_string_free (text, FALSE);
-}
-
-/* The versions of PIN are about to be read.  */
-static void
-expect_boot (const Daemon *daemon, JsonObject *pin)
-{
-  JsonArray *disks = json_object_get_array_member (pin, "disks");
-
-  for (guint i = 0; i < json_array_get_length (disks); i++)
-    {
-      JsonObject *disk = json_array_get_object_element (disks, i);
-      profile_keeper_expect (daemon->profile_keeper, json_object_get_string_member (disk, "image"),
-                             (guint)json_object_get_int_member (disk, "version"));
-    }
-}
-
-static JsonObject *
-post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  const Daemon *daemon = data;
-  JsonObject *answer = desktops_prepare (daemon->config, name, body, error);
-
-  if (answer)
-    {
-      g_autofree char *disks = describe_disks (answer);
-      g_message ("%s boots %s", name, disks);
-      expect_boot (daemon, answer);
-    }
-  return answer;
-}
-
-static JsonObject *
-delete_desktop (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  if (!desktops_release (((Daemon *)data)->config, name, error))
-    return NULL;
-  g_message ("%s is released", name);
-  return json_object_new ();
-}
-
-static JsonObject *
-post_spill (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  const Daemon *daemon = data;
-
-  if (!desktops_set_spill (daemon->config, name, body, error))
-    return NULL;
-  desktop_watch_poke (daemon->watch, name);
-  return json_object_new ();
-}
-
-static JsonObject *
-post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  ChunkId id;
-
-  if (!damage_check_parse (name, body, &id, error)
-      || !damage_check_add (((Daemon *)data)->damage_check, &id, error))
-    return NULL;
-  return json_object_new ();
-}
-
-static JsonObject *
-post_profile (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  return profile_keeper_take (((Daemon *)data)->profile_keeper, name, body, error);
-}
-
-static JsonObject *
-post_invitation (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  guint64 seconds;
-
-  if (!body)
-    {
-      fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "the request has no body");
-      return NULL;
-    }
-  if (!json_read_uint (body, "seconds", 1, ADMISSION_SECONDS_MAX, &seconds, error))
-    {
-      (*error)->code = G_IO_ERROR_INVALID_ARGUMENT;
-      return NULL;
-    }
-  return admission_invite (((Daemon *)data)->config, (guint)seconds, error);
-}
-
-static JsonObject *
-delete_host (gpointer data, const char *name, JsonObject *body, GError **error)
-{
-  return admission_remove (((Daemon *)data)->config, name, error) ? json_object_new () : NULL;
-}
-
-static void
-post_fetch (gpointer data, const char *name, JsonObject *body, ControlReply *reply)
-{
-  chunk_requests_start (((Daemon *)data)->chunk_requests, name, body, reply);
-}
-
-static const ControlRoute ROUTES[] = {
-  { "GET", "/status", get_status },
-  { "GET", "/desktops", get_desktops },
-  { "POST", "/desktops/*/prepare", post_prepare },
-  { "POST", "/desktops/*/spill", post_spill },
-  { "DELETE", "/desktops/*", delete_desktop },
-  { "POST", "/chunks/*/damaged", post_damaged },
-  { "POST", "/chunks/*/fetch", NULL, post_fetch },
-  { "POST", "/images/*/*/*/profile", post_profile },
-  { "POST", "/invitations", post_invitation },
-  { "DELETE", "/hosts/*", delete_host },
-  { NULL },
-};
 
 static void
 log_line (const char *domain, GLogLevelFlags level, const char *message, gpointer data)
@@ -327,6 +115,52 @@ serve_until_told (GMainContext *context)
   service_notify ("STOPPING=1");
 }
 
+/* Take part in the site, as soon as this host belongs to one.  */
+static gboolean
+enter_site (gpointer data)
+{
+  Daemon *daemon = data;
+  g_autoptr (GError) error = NULL;
+
+  daemon->network = site_network_start (daemon->config, daemon->outbox, &error);
+  if (daemon->network)
+    {
+      g_clear_pointer (&daemon->network_trouble, g_free);
+      chunk_requests_set_fetcher (daemon->chunk_requests, site_network_fetcher (daemon->network));
+      return G_SOURCE_REMOVE;
+    }
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return G_SOURCE_CONTINUE;
+  if (g_strcmp0 (daemon->network_trouble, error->message) != 0)
+    g_message ("the other hosts cannot be spoken to: %s", error->message);
+  g_free (daemon->network_trouble);
+  daemon->network_trouble = g_strdup (error->message);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+enter_site_some_time (Daemon *daemon, GMainContext *context)
+{
+  if (enter_site (daemon) == G_SOURCE_REMOVE)
+    return;
+  g_autoptr (GSource) source = g_timeout_source_new_seconds (1);
+  g_source_set_callback (source, enter_site, daemon, NULL);
+  g_source_attach (source, context);
+}
+
+static void
+leave (Daemon *daemon)
+{
+  chunk_requests_set_fetcher (daemon->chunk_requests, NULL);
+  g_clear_pointer (&daemon->network, site_network_stop);
+  g_clear_pointer (&daemon->chunk_requests, chunk_requests_free);
+  g_clear_pointer (&daemon->profile_keeper, profile_keeper_free);
+  g_clear_pointer (&daemon->outbox, profile_outbox_free);
+  g_clear_pointer (&daemon->watch, desktop_watch_stop);
+  g_clear_pointer (&daemon->damage_check, damage_check_free);
+  g_clear_pointer (&daemon->network_trouble, g_free);
+}
+
 static gboolean
 run (const char *config_path, GError **error)
 {
@@ -337,18 +171,23 @@ run (const char *config_path, GError **error)
     return FALSE;
   g_autofree char *socket_path = config_run_path (config, "gildd.sock", NULL);
   g_autoptr (GMainContext) context = g_main_context_new (); // libvirt has the default one
-  g_autoptr (DamageCheck) damage_check = damage_check_new (config);
-  g_autoptr (ProfileOutbox) outbox = profile_outbox_new ();
-  g_autoptr (ProfileKeeper) profile_keeper = profile_keeper_new (config, outbox);
-  g_autoptr (DesktopWatch) watch = desktop_watch_start (config, error);
-  g_autoptr (ChunkRequests) chunk_requests = chunk_requests_new (config);
-  Daemon daemon = { config, watch, damage_check, chunk_requests, profile_keeper };
-  g_autoptr (ControlServer) server =
-      watch ? control_server_new (socket_path, ROUTES, &daemon, context, error) : NULL;
-  if (!server)
-    return FALSE;
-  serve_until_told (context);
-  return TRUE;
+  Daemon daemon = { .config = config };
+  daemon.damage_check = damage_check_new (config);
+  daemon.outbox = profile_outbox_new ();
+  daemon.profile_keeper = profile_keeper_new (config, daemon.outbox);
+  daemon.chunk_requests = chunk_requests_new (config);
+  daemon.watch = desktop_watch_start (config, error);
+  ControlServer *server =
+      daemon.watch ? control_server_new (socket_path, CONTROL_ROUTES, &daemon, context, error)
+                   : NULL;
+  if (server)
+    {
+      enter_site_some_time (&daemon, context);
+      serve_until_told (context);
+    }
+  control_server_free (server);
+  leave (&daemon);
+  return server != NULL;
 }
 
 int

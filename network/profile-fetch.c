@@ -3,18 +3,25 @@
 
 #include "profile-fetch.h"
 
+#include "chunk-batch.h"
+#include "profile-exchange.h"
 #include "qcow-backing/boot-profile-file.h"
 #include "qcow-backing/image-name.h"
 
-#define QUEUE_MAX 256 // desktops that start at once
+#define THREADS         4   // versions that are fetched at once
+#define QUEUE_MAX       256 // desktops that start at once
+#define WINDOW          512 // chunks that are under way for each
+#define ORIGINS_MAX     3   // that are asked for a profile
+#define TIMEOUT_SECONDS 2   // for each of them
 
 struct ProfileFetch
 {
   const Config *config;
-  ProfileWantFunc want;
-  gpointer data;
+  SiteClient *client;
+  HostList *list;
+  ChunkFetcher *fetcher;
   gint is_ending;    // atomic
-  GThreadPool *pool; // of char *: IMAGE@VERSION; one thread
+  GThreadPool *pool; // of char *: IMAGE@VERSION
 };
 
 static GArray *
@@ -34,8 +41,9 @@ list_missing (const ImageLibrary *library, const BootProfile *profile, const Ind
   return missing;
 }
 
-GArray *
-profile_fetch_missing (const Config *config, const char *image, guint version, GError **error)
+/* *PROFILE may be NULL; it is NULL where there is none.  */
+static GArray *
+look (const Config *config, const char *image, guint version, BootProfile **profile, GError **error)
 {
   g_autoptr (ImageLibrary) library = image_library_open (config, error);
   g_autoptr (ImageVersion) loaded =
@@ -43,44 +51,116 @@ profile_fetch_missing (const Config *config, const char *image, guint version, G
 
   if (!loaded)
     return NULL;
-  g_autoptr (BootProfile) profile = boot_profile_load (library, image, version);
-  if (!profile)
-    return g_array_new (FALSE, FALSE, sizeof (ChunkId));
-  return list_missing (library, profile, loaded->index);
+  g_autoptr (BootProfile) found = boot_profile_load (library, image, version);
+  GArray *missing = found ? list_missing (library, found, loaded->index)
+                          : g_array_new (FALSE, FALSE, sizeof (ChunkId));
+  if (profile)
+    *profile = g_steal_pointer (&found);
+  return missing;
+}
+
+GArray *
+profile_fetch_missing (const Config *config, const char *image, guint version, GError **error)
+{
+  return look (config, image, version, NULL, error);
+}
+
+static gboolean
+ask_origin (const ProfileFetch *fetch, const Host *origin, const char *image, guint version)
+{
+  g_autofree char *path = g_strdup_printf ("/images/%s/%u" BOOT_PROFILE_SUFFIX, image, version);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) text = site_client_request (fetch->client, origin, "GET", path, NULL,
+                                                 BOOT_PROFILE_SIZE_MAX, TIMEOUT_SECONDS, &error);
+  gsize size;
+  const char *data = text ? g_bytes_get_data (text, &size) : NULL;
+
+  if (text && profile_exchange_receive (fetch->config, image, version, data, size, &error))
+    return TRUE;
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    g_message ("%s does not say what a boot of %s@%u reads: %s", origin->name, image, version,
+               error->message);
+  return FALSE;
+}
+
+/* Have the profile of the first live origin that has one, if it is better than the one here.  */
+static void
+ask_origins (const ProfileFetch *fetch, const char *image, guint version)
+{
+  g_autoptr (GPtrArray) hosts = host_list_get (fetch->list);
+  gint64 now = g_get_monotonic_time ();
+  guint asked = 0;
+
+  for (guint i = 0; i < hosts->len && asked < ORIGINS_MAX; i++)
+    {
+      const Host *host = hosts->pdata[i];
+      if (!host->is_origin || !host_is_live (host, now))
+        continue;
+      if (ask_origin (fetch, host, image, version))
+        return;
+      asked++;
+    }
+}
+
+/* The chunks to fetch, by the best profile that there is.  */
+static GArray *
+choose (const ProfileFetch *fetch, const char *image, guint version, GError **error)
+{
+  g_autoptr (BootProfile) profile = NULL;
+  g_autoptr (GArray) missing = look (fetch->config, image, version, &profile, error);
+
+  if (!missing || (profile && (missing->len == 0 || boot_profile_is_closed (profile))))
+    return g_steal_pointer (&missing);
+  ask_origins (fetch, image, version);
+  return profile_fetch_missing (fetch->config, image, version, error);
+}
+
+/* Want MISSING, in that order, and wait for it.  */
+static gboolean
+get (const ProfileFetch *fetch, const GArray *missing, GError **error)
+{
+  g_autoptr (ChunkBatch) batch =
+      chunk_batch_new (fetch->fetcher, FETCH_PROFILE, fetch->config->fetch_deadline_seconds, WINDOW,
+                       &fetch->is_ending);
+
+  for (guint i = 0; i < missing->len; i++)
+    if (!chunk_batch_want (batch, &g_array_index (missing, ChunkId, i), CHUNK_SIZE))
+      break;
+  return chunk_batch_wait (batch, error);
 }
 
 static void
 fetch_one (gpointer data, gpointer user_data)
 {
   g_autofree char *ref = data;
-  ProfileFetch *fetch = user_data;
+  const ProfileFetch *fetch = user_data;
   g_autofree char *image = NULL;
   g_autoptr (GError) error = NULL;
+  gint64 began = g_get_monotonic_time ();
   guint version;
 
-  if (!image_ref_parse (ref, &image, &version, NULL))
+  if (g_atomic_int_get (&fetch->is_ending) || !image_ref_parse (ref, &image, &version, NULL))
     return;
-  g_autoptr (GArray) missing = profile_fetch_missing (fetch->config, image, version, &error);
-  if (!missing)
-    {
-      g_message ("what a boot of %s reads is not fetched beforehand: %s", ref, error->message);
-      return;
-    }
-  if (missing->len > 0)
-    g_message ("%u chunks that a boot of %s reads are fetched", missing->len, ref);
-  for (guint i = 0; i < missing->len && !g_atomic_int_get (&fetch->is_ending); i++)
-    fetch->want (&g_array_index (missing, ChunkId, i), fetch->data);
+  g_autoptr (GArray) missing = choose (fetch, image, version, &error);
+  if (missing && missing->len == 0)
+    return;
+  if (missing && get (fetch, missing, &error))
+    g_message ("%u chunks that a boot of %s reads came within %.1f s", missing->len, ref,
+               (double)(g_get_monotonic_time () - began) / G_USEC_PER_SEC);
+  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_message ("what a boot of %s reads is not fetched beforehand: %s", ref, error->message);
 }
 
 ProfileFetch *
-profile_fetch_new (const Config *config, ProfileWantFunc want, gpointer data)
+profile_fetch_new (const Config *config, SiteClient *client, HostList *list, ChunkFetcher *fetcher)
 {
   ProfileFetch *fetch = g_new0 (ProfileFetch, 1);
 
   fetch->config = config;
-  fetch->want = want;
-  fetch->data = data;
-  fetch->pool = g_thread_pool_new_full (fetch_one, fetch, g_free, 1, FALSE, NULL);
+  fetch->client = client;
+  fetch->list = list;
+  fetch->fetcher = fetcher;
+  fetch->pool = g_thread_pool_new_full (fetch_one, fetch, g_free, THREADS, FALSE, NULL);
   return fetch;
 }
 

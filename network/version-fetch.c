@@ -4,6 +4,7 @@
 #include "version-fetch.h"
 
 #include "chunk-batch.h"
+#include "profile-fetch.h"
 
 #define WINDOW           1024
 #define DEADLINE_SECONDS 60
@@ -56,6 +57,18 @@ want (Run *run, const ChunkId *id, gsize size)
   return keep_pace (run) && chunk_batch_want (run->batch, id, size);
 }
 
+/* What the next boot of it reads comes first; without a profile nothing does.  */
+static gboolean
+want_profile (Run *run, const char *image, guint version)
+{
+  g_autoptr (GArray) ids = profile_fetch_missing (run->fetch->sync->config, image, version, NULL);
+
+  for (guint i = 0; ids && i < ids->len; i++)
+    if (!want (run, &g_array_index (ids, ChunkId, i), CHUNK_SIZE))
+      return FALSE;
+  return TRUE;
+}
+
 /* A chunk of zeros is not read by gild, but by casync; there are two at most, a full one and the
    last.  */
 static gboolean
@@ -103,7 +116,8 @@ version_fetch_run (const VersionFetch *fetch, const char *image, guint number,
 
   if (!version)
     return FALSE;
-  want_all (&run, version);
+  if (want_profile (&run, image, number))
+    want_all (&run, version);
   return chunk_batch_wait (batch, error) && chunk_fetcher_flush (fetch->sync->fetcher, error)
          && completeness_count (fetch->completeness, image, number, missing_bytes, error);
 }

@@ -120,22 +120,6 @@ certificate_to_pem (gnutls_x509_crt_t certificate, GError **error)
   return NULL;
 }
 
-static gboolean
-load_key (gnutls_x509_privkey_t *key, const char *path, GError **error)
-{
-  gsize size;
-  g_autofree char *pem = file_read (path, PEM_SIZE_MAX, &size, error);
-
-  if (!pem)
-    return FALSE;
-  gnutls_datum_t datum = { (guint8 *)pem, (guint)size };
-  int status = gnutls_x509_privkey_init (key);
-  if (status >= 0)
-    status = gnutls_x509_privkey_import (*key, &datum, GNUTLS_X509_FMT_PEM);
-  gnutls_memset (pem, 0, size);
-  return status >= 0 || fail (error, "%s: not a key: %s", path, gnutls_strerror (status));
-}
-
 /* Whether KEY is the one of CERTIFICATE.  */
 static gboolean
 belong_together (gnutls_x509_privkey_t key, gnutls_x509_crt_t certificate)
@@ -149,21 +133,46 @@ belong_together (gnutls_x509_privkey_t key, gnutls_x509_crt_t certificate)
 }
 
 CertificateAuthority *
-certificate_authority_load (const char *key_path, const char *certificate_path, GError **error)
+certificate_authority_parse (const char *key_pem, const char *certificate_pem, GError **error)
 {
   g_autoptr (CertificateAuthority) authority = g_new0 (CertificateAuthority, 1);
+  gnutls_datum_t datum = { (guint8 *)key_pem, (guint)strlen (key_pem) };
+  int status = gnutls_x509_privkey_init (&authority->key);
 
-  if (!load_key (&authority->key, key_path, error))
-    return NULL;
-  authority->certificate = certificate_load (certificate_path, error);
-  if (!authority->certificate)
-    return NULL;
-  if (!belong_together (authority->key, authority->certificate))
+  if (status >= 0)
+    status = gnutls_x509_privkey_import (authority->key, &datum, GNUTLS_X509_FMT_PEM);
+  if (status < 0)
     {
-      fail (error, "%s is not the key of %s", key_path, certificate_path);
+      fail (error, "not a key: %s", gnutls_strerror (status));
       return NULL;
     }
-  return g_steal_pointer (&authority);
+  authority->certificate = certificate_parse (certificate_pem, strlen (certificate_pem), error);
+  if (!authority->certificate)
+    return NULL;
+  if (belong_together (authority->key, authority->certificate))
+    return g_steal_pointer (&authority);
+  fail (error, "it is not the key of the CA's certificate");
+  return NULL;
+}
+
+CertificateAuthority *
+certificate_authority_load (const char *key_path, const char *certificate_path, GError **error)
+{
+  gsize size = 0;
+  g_autofree char *key = file_read (key_path, PEM_SIZE_MAX, &size, error);
+  g_autofree char *certificate =
+      key ? file_read (certificate_path, PEM_SIZE_MAX, NULL, error) : NULL;
+  CertificateAuthority *authority = NULL;
+
+  if (certificate)
+    {
+      authority = certificate_authority_parse (key, certificate, error);
+      if (!authority)
+        g_prefix_error (error, "%s: ", key_path);
+    }
+  if (key)
+    gnutls_memset (key, 0, size);
+  return authority;
 }
 
 void

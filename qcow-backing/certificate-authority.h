@@ -20,8 +20,11 @@ typedef struct
   gnutls_x509_privkey_t key;
 } CertificateAuthority;
 
-/* The CA whose key this host has.  Fails where the key is not that of the certificate; with
-   G_IO_ERROR_NOT_FOUND where there is none.  */
+/* The CA of a key and a certificate, both PEM.  Fails where they do not belong together.  */
+CertificateAuthority *certificate_authority_parse (const char *key_pem, const char *certificate_pem,
+                                                   GError **error);
+
+/* The same from files; G_IO_ERROR_NOT_FOUND where one is not there.  */
 CertificateAuthority *certificate_authority_load (const char *key_path,
                                                   const char *certificate_path, GError **error);
 void certificate_authority_free (CertificateAuthority *authority);

@@ -48,3 +48,28 @@ directory_empty (int fd)
   errno = failure;
   return failure == 0;
 }
+
+/* Whether somebody has locked bytes of the file NAME in FD; whoever cannot be asked has.  */
+static gboolean
+file_is_held (int fd, const char *name)
+{
+  int file = openat (fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET }; // of all its bytes
+
+  if (file < 0) // no link and no socket is an overlay
+    return errno != ENOENT && errno != ELOOP && errno != ENXIO;
+  gboolean held = fcntl (file, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+  close (file);
+  return held;
+}
+
+gboolean
+directory_is_held (int fd)
+{
+  g_autoptr (GPtrArray) files = directory_names (fd);
+  gboolean held = files == NULL;
+
+  for (guint i = 0; !held && i < files->len; i++)
+    held = file_is_held (fd, files->pdata[i]);
+  return held;
+}

@@ -14,3 +14,7 @@ GPtrArray *directory_names (int fd);
 /* Remove what is in the directory FD, but directories.  Returns FALSE and sets errno if something
    stays.  */
 gboolean directory_empty (int fd);
+
+/* Whether somebody has locked bytes of a file in the directory FD, as QEMU does of every image that
+   it has open.  What cannot be asked counts as locked.  */
+gboolean directory_is_held (int fd);

@@ -120,6 +120,28 @@ read_disk (Pin *pin, JsonNode *element, GError **error)
   return TRUE;
 }
 
+gboolean
+pin_directory_check (const char *text, GError **error)
+{
+  gboolean good = g_path_is_absolute (text) && strlen (text) <= PIN_DIRECTORY_MAX
+                  && g_utf8_validate (text, -1, NULL);
+
+  for (const char *c = text; good && *c; c++)
+    good = !g_ascii_iscntrl (*c);
+  return good
+         || fail (error, "'%.200s' is no place for an image: it takes an absolute path of UTF-8",
+                  text);
+}
+
+static gboolean
+read_directory (Pin *pin, JsonObject *object, GError **error)
+{
+  if (!json_object_has_member (object, "directory"))
+    return TRUE;
+  pin->directory = g_strdup (json_read_string (object, "directory", PIN_DIRECTORY_MAX, error));
+  return pin->directory && pin_directory_check (pin->directory, error);
+}
+
 Pin *
 pin_read (JsonNode *node, GError **error)
 {
@@ -137,7 +159,7 @@ pin_read (JsonNode *node, GError **error)
   pin->name = g_strdup (json_read_string (object, "name", NAME_MAX_BYTES, error));
   pin->uuid =
       pin->name ? g_strdup (json_read_string (object, "uuid", NAME_MAX_BYTES, error)) : NULL;
-  if (!pin->uuid
+  if (!pin->uuid || !read_directory (pin, object, error)
       || !json_read_uint (object, "overlay", 0, DESKTOP_SIZE_MAX, &pin->overlay_bytes, error)
       || !json_read_uint (object, "spill", 0, DESKTOP_SIZE_MAX, &pin->spill_bytes, error)
       || !(disks = json_read_array (object, "disks", DESKTOP_DISKS_MAX, error)))
@@ -155,6 +177,7 @@ pin_free (Pin *pin)
     return;
   g_free (pin->name);
   g_free (pin->uuid);
+  g_free (pin->directory);
   g_ptr_array_unref (pin->targets);
   g_ptr_array_unref (pin->images);
   g_free (pin);

@@ -5,6 +5,8 @@
 //     "since": ISO 8601 in UTC,
 //     "disks": [{ "target", "image", "channel" or null, "version", "virtual_size": bytes,
 //                 "backing": URI }] }
+//
+// That of an attachment, which is no domain, also has "directory": its absolute path.
 #pragma once
 
 #include <json-glib/json-glib.h>
@@ -14,6 +16,8 @@
 #define PIN_FORMAT "gild-pin-1"
 #define PIN_SUFFIX ".json" // of a pin's file, behind the desktop's name
 #define PINS_MAX   1000    // desktops on one host
+
+#define PIN_DIRECTORY_MAX 4096 // bytes
 
 /* prepare and gc hold this lock while they decide, so that a version is never collected between
    being chosen and being pinned.  Closing the descriptor unlocks; -1 on error.  */
@@ -38,8 +42,9 @@ gboolean pin_write (const Config *config, const char *name, JsonObject *pin, GEr
 /* A pin's contents, as its file or gildd's answer has them.  */
 typedef struct
 {
-  char *name; // of the desktop
-  char *uuid; // of its domain
+  char *name;      // of the desktop
+  char *uuid;      // of its domain
+  char *directory; // where it is attached; NULL: it is a domain
   guint64 overlay_bytes;
   guint64 spill_bytes; // 0: it may not spill
   GPtrArray *targets;  // of char *: "vda", one for each disk
@@ -48,6 +53,9 @@ typedef struct
 Pin *pin_read (JsonNode *node, GError **error);
 void pin_free (Pin *pin);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pin, pin_free)
+
+/* Whether TEXT can be an attachment's directory: an absolute path of printable UTF-8.  */
+gboolean pin_directory_check (const char *text, GError **error);
 
 /* "IMAGE@VERSION" of all pins, as a set of owned strings; empty where nothing ever ran.  A pin that
    cannot be read is an error, since nobody knows what it holds.  */

@@ -4,11 +4,16 @@
 #include "site.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <glib-unix.h>
 
 #include "certificate-authority.h"
 #include "fail.h"
@@ -239,4 +244,42 @@ site_give_to_owner (const Config *config, const char *path, GError **error)
     return FALSE;
   return !owner.is_needed || lchown (path, owner.uid, owner.gid) == 0
          || fail_errno (error, "give %s to the owner of %s/store.castr", path, config->state_dir);
+}
+
+/* FUNC in a child, which writes its error to FD.  Does not return.  */
+static void
+run_in_child (const Config *config, SiteOwnerFunc func, gpointer data, int fd)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean ok = site_become_store_owner (config, &error) && func (config, data, &error);
+
+  if (!ok && write (fd, error->message, strlen (error->message)) < 0)
+    _exit (EXIT_FAILURE);
+  _exit (ok ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+gboolean
+site_run_as_store_owner (const Config *config, SiteOwnerFunc func, gpointer data, GError **error)
+{
+  int pipe_fds[2], status = 0;
+  char sentence[4096];
+  gsize length = 0;
+  gssize count;
+
+  if (geteuid () != 0)
+    return func (config, data, error);
+  if (!g_unix_open_pipe (pipe_fds, FD_CLOEXEC, error))
+    return FALSE;
+  pid_t child = fork ();
+  if (child == 0)
+    run_in_child (config, func, data, pipe_fds[1]);
+  close (pipe_fds[1]);
+  while (length < sizeof sentence - 1
+         && (count = read (pipe_fds[0], sentence + length, sizeof sentence - 1 - length)) > 0)
+    length += (gsize)count;
+  sentence[length] = '\0';
+  close (pipe_fds[0]);
+  gboolean ended = child > 0 && waitpid (child, &status, 0) == child;
+  return (ended && WIFEXITED (status) && WEXITSTATUS (status) == EXIT_SUCCESS)
+         || fail (error, "%s", length > 0 ? sentence : "a child process has failed");
 }

@@ -55,3 +55,9 @@ gboolean site_become_store_owner (const Config *config, GError **error);
 
 /* If root: make the owner of the store that of PATH.  */
 gboolean site_give_to_owner (const Config *config, const char *path, GError **error);
+
+/* Have FUNC, with DATA, run as the owner of the store: if root, in a child process that becomes it,
+   since what is the owner's directory may be a link by now.  Single-threaded programs only.  */
+typedef gboolean (*SiteOwnerFunc) (const Config *config, gpointer data, GError **error);
+gboolean site_run_as_store_owner (const Config *config, SiteOwnerFunc func, gpointer data,
+                                  GError **error);

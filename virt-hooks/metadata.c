@@ -122,7 +122,7 @@ read_size (const xmlNode *element, const char *name, guint64 min, guint64 *bytes
   return TRUE;
 }
 
-static void
+void
 metadata_disk_free (gpointer data)
 {
   MetadataDisk *disk = data;

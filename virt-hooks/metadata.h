@@ -25,6 +25,7 @@ typedef struct
   char *channel; // NULL where a version is given
   guint version; // 0: the one that the channel names
 } MetadataDisk;
+void metadata_disk_free (gpointer disk);
 
 typedef struct
 {

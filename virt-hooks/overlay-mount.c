@@ -73,6 +73,17 @@ overlay_mount_has_leftovers (const OverlayMount *mount)
          || fstatat (mount->desktops_fd, mount->pin, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+gboolean
+overlay_mount_is_held (const OverlayMount *mount)
+{
+  int fd = directory_open (mount->desktops_fd, mount->name);
+  gboolean held = fd >= 0 && directory_is_held (fd);
+
+  if (fd >= 0)
+    close (fd);
+  return held;
+}
+
 /* The directory, if it is a tmpfs of root's that is mounted there; -1 if it is anything else.  */
 static int
 open_mounted (const OverlayMount *mount)

@@ -22,6 +22,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (OverlayMount, overlay_mount_free)
 /* Whether the desktop has a directory or a pin.  */
 gboolean overlay_mount_has_leftovers (const OverlayMount *mount);
 
+/* Whether somebody has overlays in it open.  */
+gboolean overlay_mount_is_held (const OverlayMount *mount);
+
 /* Mount a tmpfs of at most CAP_BYTES, in place of what a crash may have left, and make its root the
    working directory.  It is owned by root, and nobody else may write to it or list it.  On failure
    nothing is left behind.  */

@@ -4,9 +4,10 @@
 // Who kills the hook, libvirtd or the host at a bad moment leaves a mount, files or a pin of a
 // desktop that does not run, and gildd, not being root, cannot unmount.  When is a desktop gone?
 //
-// - Nobody holds its overlays.  QEMU locks some bytes of every image file that it has open, the
-//   backing files too, whether it runs or is paused (docs/interop/qemu-img.rst, "locking"): these
-//   locks go with the process, and can be seen from every mount namespace.
+// - Nobody holds its overlays.  QEMU, and so qemu-storage-daemon below an attachment, locks some
+//   bytes of every image file that it has open, the backing files too, whether it runs or is paused
+//   (docs/interop/qemu-img.rst, "locking"): these locks go with the process, and can be seen from
+//   every mount namespace.
 // - Nothing of it is younger than a minute: between the hook's "prepare" and QEMU's opening them
 //   nobody holds the overlays.
 //
@@ -23,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attachment.h"
 #include "overlay-mount.h"
 #include "qcow-backing/directory.h"
 #include "qcow-backing/image-name.h"
@@ -40,20 +42,6 @@ typedef struct
   time_t now;
 } Sweep;
 
-/* Whether somebody has locked bytes of the file NAME in FD; whoever cannot be asked has.  */
-static gboolean
-file_is_held (int fd, const char *name)
-{
-  int file = openat (fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET }; // of all its bytes
-
-  if (file < 0) // no link and no socket is an overlay
-    return errno != ENOENT && errno != ELOOP && errno != ENXIO;
-  gboolean held = fcntl (file, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
-  close (file);
-  return held;
-}
-
 /* Whether NAME in PARENT_FD, if it is there, is old and nobody holds a file in it.  */
 static gboolean
 is_abandoned (const Sweep *sweep, int parent_fd, const char *name)
@@ -67,10 +55,7 @@ is_abandoned (const Sweep *sweep, int parent_fd, const char *name)
   int fd = directory_open (parent_fd, name);
   if (fd < 0)
     return errno == ENOTDIR; // a pin, or what does not belong here
-  g_autoptr (GPtrArray) files = directory_names (fd);
-  gboolean held = files == NULL;
-  for (guint i = 0; !held && i < files->len; i++)
-    held = file_is_held (fd, files->pdata[i]);
+  gboolean held = directory_is_held (fd);
   close (fd);
   return !held;
 }
@@ -99,7 +84,9 @@ remove_desktop (const Sweep *sweep, const char *name, GError **error)
 {
   g_autoptr (OverlayMount) mount = overlay_mount_open (sweep->config->run_dir, name, error);
 
-  return mount && spill_directory_remove (sweep->config, name, error)
+  // What is still mounted of an attachment has lost its disk.
+  return mount && attachment_unmount (sweep->config->run_dir, name, TRUE, error)
+         && spill_directory_remove (sweep->config, name, error)
          && overlay_mount_remove (mount, error) && overlay_mount_remove_pin (mount, error);
 }
 

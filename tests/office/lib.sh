@@ -144,13 +144,13 @@ bytes_in ()
     on "$1" ip -s -j link show eth0 | jq '.[0].stats64.rx.bytes'
 }
 
-# join PUBLISHER HOST: with what an admin types.
+# join PUBLISHER HOST: with what an admin types where there is no systemd.
 join ()
 {
     local token
     token=$(on "$1" gild invite 2>>"$office_log" | grep -o 'gild1://[^ ]*') &&
-        on "$2" gild join "$token" >>"$office_log" 2>&1 || { show_host "$1" "$2"; return 1; }
-    at_exit "stop_host $2"
+        on "$2" gild join "$token" >>"$office_log" 2>&1 || { show_host "$1"; return 1; }
+    start_host "$2"
 }
 
 # show_host NAME…: what its services and the harness said, for whoever reads a failure.

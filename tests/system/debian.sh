@@ -23,9 +23,18 @@ run_ok 'virsh shutdown' virsh shutdown pc-debian
 run_ok 'it shuts down' wait_for 120 is_off pc-debian
 wait_for 10 is_clean pc-debian || :
 leaves_nothing 'nothing of it is left' pc-debian
+# What QEMU read since, in runs that begin anywhere: a desktop that boots, and not one that is copied.
+run_ok 'what its boot has read is noted' wait_for 20 test -e "$state/images/demo/debian/1.profile"
+is 'of one boot, of some hundred chunks and not of all' \
+    "$(jq -c '[.boots, (.positions | length > 500 and length < 5000)]' "$state/images/demo/debian/1.profile")" '[1,true]'
 run_ok 'virsh start again' virsh start pc-debian
 run_ok 'its agent answers again' wait_for_guest 180 pc-debian agent_answers pc-debian
 run_fails 'the file is gone' 1 'No such file' guest_read pc-debian /home/user/mine
 run_ok 'off' virsh destroy pc-debian
+second_boot_is_noted ()
+{
+    [ "$(jq .boots "$state/images/demo/debian/1.profile")" = 2 ]
+}
+run_ok 'and so is what it has read the second time' wait_for 20 second_boot_is_noted
 run_ok 'the image is whole' gild verify
 done_testing

@@ -108,7 +108,7 @@ test_routes ()
 {
     no_difference 'gildd(8) has the routes of the control socket' \
         "$(sed -nE 's/^\.It Cm ([A-Z]+) Pa (.*)/\1 \2/p' "$DOCS/gildd.8" | sort)" \
-        "$(sed -nE 's/^  \{ "([A-Z]+)", "([^"]+)", .*/\1 \2/p' "$srcdir/daemon/gildd.c" |
+        "$(sed -nE 's/^  \{ "([A-Z]+)", "([^"]+)", .*/\1 \2/p' "$srcdir/daemon/control-routes.c" |
             sed -e 's,/\*/\*/\*,/DEPARTMENT/NAME/VERSION,' -e 's/\*/NAME/' | sort)"
 }
 
@@ -139,9 +139,9 @@ test_hacking ()
     local words modules
     words=$(grep -ohE '\b[a-z]+(_[a-z0-9]+)+\b' "$srcdir/HACKING" "$srcdir/SECURITY" | sort -u)
     is 'HACKING and SECURITY name no function that is not there' "$(comm -23 - <(cd "$srcdir" &&
-        cat cli/*.[ch] daemon/* qcow-backing/*.[ch] virt-hooks/*.[ch] demo/*.sh tests/lib.sh Makefile.am |
+        cat cli/*.[ch] daemon/* network/*.[ch] qcow-backing/*.[ch] virt-hooks/*.[ch] demo/*.sh tests/lib.sh Makefile.am |
         grep -oE '\b[a-z]+(_[a-z0-9]+)+\b' | sort -u) <<<"$words")" ''
-    modules=$(cd "$srcdir" && printf '%s\n' daemon/*.c qcow-backing/*.c virt-hooks/*.c | sed -E 's,.*/(.*)\.c,\1,' | sort -u)
+    modules=$(cd "$srcdir" && printf '%s\n' daemon/*.c network/*.c qcow-backing/*.c virt-hooks/*.c | sed -E 's,.*/(.*)\.c,\1,' | sort -u)
     is 'and has every module on its map' "$(comm -23 - <(grep -oE '[a-z]+(-[a-z]+)*' "$srcdir/HACKING" | sort -u) <<<"$modules")" ''
 }
 

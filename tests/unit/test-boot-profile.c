@@ -5,8 +5,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "library-fixture.h"
 #include "qcow-backing/boot-profile-file.h"
-#include "qcow-backing/record-file.h"
 
 #define N_CHUNKS 100u
 #define IMAGE    "a/b"
@@ -209,81 +209,25 @@ test_inherit (void)
   g_assert_null (boot_profile_inherit (zeros, 8, index));
 }
 
-/* A site with versions 7 and 8 of a/b, which have records and no chunks.  */
-typedef struct
-{
-  char *directory;
-  Config *config;
-  ImageLibrary *library;
-} Fixture;
-
+/* Versions 7 and 8 of a/b.  */
 static void
-add_version (Fixture *f, guint version)
+set_up (LibraryFixture *f, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *key_path = config_state_path (f->config, "site", "site.sec", NULL);
-  g_autoptr (SigningKey) key = signing_key_load (key_path, &error);
-  g_autoptr (VersionRecord) record = version_record_new ();
-  g_autofree char *path = image_library_version_path (f->library, IMAGE, version, ".json");
-  ChunkId id = chunk_id_of ((const guint8 *)"x", 1);
+  static const guint8 BYTES[N_CHUNKS];
 
-  g_assert_no_error (error);
-  record->image = g_strdup (IMAGE);
-  record->version = version;
-  record->virtual_size = N_CHUNKS * CHUNK_SIZE;
-  record->index_size = 1;
-  g_array_append_val (record->index_chunks, id);
-  record->created = g_strdup ("");
-  record->note = g_strdup ("");
-  g_autofree char *text = version_record_to_json (record);
-  g_assert_true (record_file_write (path, text, key, NULL));
+  library_fixture_set_up (f);
+  library_fixture_add_version (f, IMAGE, 7, BYTES, N_CHUNKS);
+  library_fixture_add_version (f, IMAGE, 8, BYTES, N_CHUNKS);
 }
 
 static void
-make_directory (Fixture *f, const char *name)
+tear_down (LibraryFixture *f, gconstpointer data)
 {
-  g_autofree char *path = config_state_path (f->config, name, NULL);
-
-  g_assert_cmpint (g_mkdir_with_parents (path, 0700), ==, 0);
+  library_fixture_tear_down (f);
 }
 
 static void
-set_up (Fixture *f, gconstpointer data)
-{
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GError) error = NULL;
-
-  f->directory = g_dir_make_tmp ("gild-profile-XXXXXX", NULL);
-  g_key_file_set_string (file, "paths", "state", f->directory);
-  f->config = config_from_key_file (file, "x", &error);
-  g_assert_no_error (error);
-  make_directory (f, "store.castr");
-  make_directory (f, "images/" IMAGE);
-  make_directory (f, "site");
-  g_autofree char *secret = config_state_path (f->config, "site", "site.sec", NULL);
-  g_autofree char *public = config_state_path (f->config, "site", "site.pub", NULL);
-  signing_key_generate (secret, public, &error);
-  g_assert_no_error (error);
-  f->library = image_library_open (f->config, &error);
-  g_assert_no_error (error);
-  add_version (f, 7);
-  add_version (f, 8);
-}
-
-static void
-tear_down (Fixture *f, gconstpointer data)
-{
-  const char *argv[] = { "rm", "-r", f->directory, NULL };
-
-  image_library_free (f->library);
-  config_free (f->config);
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
-  g_free (f->directory);
-}
-
-static void
-add (Fixture *f, guint version, const char *positions, guint boots_then)
+add (LibraryFixture *f, guint version, const char *positions, guint boots_then)
 {
   g_autoptr (BootProfile) boot = profile_of (version, 1, positions);
   g_autoptr (GError) error = NULL;
@@ -294,7 +238,7 @@ add (Fixture *f, guint version, const char *positions, guint boots_then)
 }
 
 static void
-assert_on_disk (Fixture *f, guint version, guint boots, const char *positions)
+assert_on_disk (LibraryFixture *f, guint version, guint boots, const char *positions)
 {
   g_autoptr (BootProfile) profile = boot_profile_load (f->library, IMAGE, version);
 
@@ -302,7 +246,7 @@ assert_on_disk (Fixture *f, guint version, guint boots, const char *positions)
 }
 
 static void
-refuse (Fixture *f, guint version, guint boots, const char *positions, GIOErrorEnum code)
+refuse (LibraryFixture *f, guint version, guint boots, const char *positions, GIOErrorEnum code)
 {
   g_autoptr (BootProfile) boot = profile_of (version, boots, positions);
   g_autoptr (GError) error = NULL;
@@ -312,7 +256,7 @@ refuse (Fixture *f, guint version, guint boots, const char *positions, GIOErrorE
 }
 
 static void
-test_boots (Fixture *f, gconstpointer data)
+test_boots (LibraryFixture *f, gconstpointer data)
 {
   refuse (f, 9, 1, "1", G_IO_ERROR_NOT_FOUND);
   refuse (f, 7, 1, "1 100", G_IO_ERROR_INVALID_ARGUMENT);
@@ -331,7 +275,7 @@ test_boots (Fixture *f, gconstpointer data)
 
 /* Nothing waits for a gc, and a gc for nothing but the writing.  */
 static void
-test_gc (Fixture *f, gconstpointer data)
+test_gc (LibraryFixture *f, gconstpointer data)
 {
   int lock = chunk_store_lock (image_library_store (f->library), CHUNK_STORE_LOCK_COLLECT, NULL);
 
@@ -341,7 +285,7 @@ test_gc (Fixture *f, gconstpointer data)
 }
 
 static void
-test_damaged (Fixture *f, gconstpointer data)
+test_damaged (LibraryFixture *f, gconstpointer data)
 {
   static const char *const DAMAGED[] = {
     "",
@@ -364,7 +308,7 @@ test_damaged (Fixture *f, gconstpointer data)
 }
 
 static void
-test_take_over (Fixture *f, gconstpointer data)
+test_take_over (LibraryFixture *f, gconstpointer data)
 {
   static const struct
   {
@@ -390,7 +334,7 @@ test_take_over (Fixture *f, gconstpointer data)
 }
 
 static void
-test_hand_down (Fixture *f, gconstpointer data)
+test_hand_down (LibraryFixture *f, gconstpointer data)
 {
   g_autoptr (Index) index = make_index ();
 
@@ -409,7 +353,7 @@ test_hand_down (Fixture *f, gconstpointer data)
 static gpointer
 add_one (gpointer data)
 {
-  Fixture *f = data;
+  LibraryFixture *f = data;
   g_autoptr (BootProfile) boot = profile_of (7, 1, "1");
   g_autoptr (GError) error = NULL;
   guint boots;
@@ -421,7 +365,7 @@ add_one (gpointer data)
 
 /* Boots that are told at once are counted each.  */
 static void
-test_at_once (Fixture *f, gconstpointer data)
+test_at_once (LibraryFixture *f, gconstpointer data)
 {
   GThread *threads[BOOT_PROFILE_BOOTS_MAX];
   guint sum = 0;
@@ -443,11 +387,11 @@ main (int argc, char **argv)
   g_test_add_func ("/boot-profile/merge", test_merge);
   g_test_add_func ("/boot-profile/merge-is-bounded", test_merge_is_bounded);
   g_test_add_func ("/boot-profile/inherit", test_inherit);
-  g_test_add ("/boot-profile/boots", Fixture, NULL, set_up, test_boots, tear_down);
-  g_test_add ("/boot-profile/gc", Fixture, NULL, set_up, test_gc, tear_down);
-  g_test_add ("/boot-profile/damaged", Fixture, NULL, set_up, test_damaged, tear_down);
-  g_test_add ("/boot-profile/take-over", Fixture, NULL, set_up, test_take_over, tear_down);
-  g_test_add ("/boot-profile/hand-down", Fixture, NULL, set_up, test_hand_down, tear_down);
-  g_test_add ("/boot-profile/at-once", Fixture, NULL, set_up, test_at_once, tear_down);
+  g_test_add ("/boot-profile/boots", LibraryFixture, NULL, set_up, test_boots, tear_down);
+  g_test_add ("/boot-profile/gc", LibraryFixture, NULL, set_up, test_gc, tear_down);
+  g_test_add ("/boot-profile/damaged", LibraryFixture, NULL, set_up, test_damaged, tear_down);
+  g_test_add ("/boot-profile/take-over", LibraryFixture, NULL, set_up, test_take_over, tear_down);
+  g_test_add ("/boot-profile/hand-down", LibraryFixture, NULL, set_up, test_hand_down, tear_down);
+  g_test_add ("/boot-profile/at-once", LibraryFixture, NULL, set_up, test_at_once, tear_down);
   return g_test_run ();
 }

@@ -38,6 +38,9 @@ static const struct
   { "x", BODY (", \"overlay\": 1e9"), "*\"overlay\"*whole number" },
   { "x", BODY (", \"spill\": -1"), "*\"spill\" is -1*" },
   { "x", BODY (", \"spill\": null"), "*\"spill\"*whole number" },
+  { "x", BODY (", \"directory\": 7"), "*\"directory\"*must be a string" },
+  { "x", BODY (", \"directory\": \"srv\""), "*'srv' is no place*" },
+  { "x", BODY (", \"directory\": \"/srv\\u001b\""), "*is no place*" },
   { "x", ONE_DISK ("\"target\": \"vda\""), "*disk 1: \"image\" is missing*" },
   { "x", ONE_DISK ("\"image\": \"a/b\""), "*disk 1: \"target\" is missing*" },
   { "x", ONE_DISK ("\"target\": \"vda\", \"image\": \"../b\""), "*'../b' is not an image*" },
@@ -136,6 +139,18 @@ test_sizes_left_out (void)
   g_assert_nonnull (request);
   g_assert_cmpuint (request->overlay_bytes, ==, 0);
   g_assert_false (request->has_spill);
+  g_assert_null (request->directory);
+}
+
+static void
+test_attachment (void)
+{
+  g_autoptr (JsonNode) body = json_from_string (BODY (", \"directory\": \"/srv/erp\""), NULL);
+  g_autoptr (DesktopRequest) request =
+      desktop_request_parse ("x", json_node_get_object (body), NULL);
+
+  g_assert_nonnull (request);
+  g_assert_cmpstr (request->directory, ==, "/srv/erp");
 }
 
 int
@@ -146,5 +161,6 @@ main (int argc, char **argv)
   g_test_add_func ("/desktop-request/too-many-disks", test_too_many_disks);
   g_test_add_func ("/desktop-request/good", test_good);
   g_test_add_func ("/desktop-request/sizes-left-out", test_sizes_left_out);
+  g_test_add_func ("/desktop-request/attachment", test_attachment);
   return g_test_run ();
 }

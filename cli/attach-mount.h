@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What gild attach does with the disk, once it is a file: partition, loop device, file system.
+#pragma once
+
+#include <glib.h>
+
+typedef struct
+{
+  const char *loop_name; // of the loop device
+  int partition;         // ATTACH_ONLY_PARTITION, 0 for the whole disk, or a number
+  gboolean read_only;
+  const char *directory; // where to
+} AttachMount;
+
+/* The only one that there is; the whole disk where there is none.  */
+#define ATTACH_ONLY_PARTITION (-1)
+
+/* Mount the disk that is the file FILE_FD.  When it is unmounted nothing of it is left.  */
+gboolean attach_mount (int file_fd, const AttachMount *mount, GError **error);
+
+/* Run ARGV, and wait for its end.  A failure is what it said.  */
+gboolean attach_run (char **argv, GError **error);
