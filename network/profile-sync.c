@@ -4,7 +4,6 @@
 #include "profile-sync.h"
 
 #include "profile-exchange.h"
-#include "qcow-backing/boot-profile.h"
 
 #define AGAIN_SECONDS   600 // a profile grows with the first boots of its version
 #define TIMEOUT_SECONDS 10
@@ -42,21 +41,6 @@ is_fresh (ProfileSync *self, const char *question)
   return asked_us && g_get_monotonic_time () - *asked_us < (gint64)AGAIN_SECONDS * G_USEC_PER_SEC;
 }
 
-static gboolean
-get (ProfileSync *self, const Host *origin, const char *image, guint version, GError **error)
-{
-  g_autofree char *path = g_strdup_printf ("/images/%s/%u.profile", image, version);
-  g_autoptr (GBytes) profile = site_client_request (self->sync->client, origin, "GET", path, NULL,
-                                                    BOOT_PROFILE_SIZE_MAX, TIMEOUT_SECONDS, error);
-  gsize size;
-
-  if (!profile)
-    return FALSE;
-  const char *text = g_bytes_get_data (profile, &size);
-  return profile_exchange_receive (self->sync->config, image, version, text ? text : "", size,
-                                   error);
-}
-
 /* Ask ORIGIN for the profile of IMAGE@VERSION; FALSE if it does not answer.  */
 static gboolean
 ask (ProfileSync *self, const Host *origin, const char *image, guint version)
@@ -67,7 +51,8 @@ ask (ProfileSync *self, const Host *origin, const char *image, guint version)
 
   if (is_fresh (self, question))
     return TRUE;
-  if (!get (self, origin, image, version, &error)
+  if (!profile_exchange_get (self->sync->config, self->sync->client, origin, image, version,
+                             TIMEOUT_SECONDS, &error)
       && (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_HOST_UNREACHABLE)
           || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)))
     return FALSE;
