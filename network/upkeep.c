@@ -19,6 +19,7 @@
 #define ANXIOUS_SECONDS 2.0  // while no origin answers, or records are still to come
 #define HOLDINGS_ROUNDS 3    // in one of so many it asks what others have and run
 #define SCAN_CHUNKS     20000
+#define WARN_SECONDS    (G_GINT64_CONSTANT (24) * 3600)
 #define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
 #define HINT_SECONDS    30  // and so often Avahi is asked, while no origin answers
 #define CALLS_MAX       4   // silent hosts that an origin calls in a round
@@ -32,13 +33,13 @@ struct Upkeep
   Completeness *completeness;
   Heartbeats *heartbeats;
   RecordSync sync;
-  ProfileSync *profiles;
   OriginSync origin_sync;
   Prefetch *prefetch;
   gint stopping;
-  gint64 measured_us; // the store's size; the thread's own
-  gint64 hinted_us;   // when Avahi was asked; the thread's own
-  guint called;       // the silent host that was called last, as a number; the thread's own
+  gint64 measured_us; // the store's size; this and the next are the thread's own
+  gint64 warned_us;   // of records that have expired
+  gint64 hinted_us;   // when Avahi was asked
+  guint called;       // the silent host that was called last, as a number
   GThread *thread;
   GMutex lock; // guards what follows
   GCond poked;
@@ -157,6 +158,28 @@ note_role (Upkeep *upkeep)
   chunk_fetcher_set_origin (upkeep->sync.fetcher, own->is_origin);
 }
 
+/* Once a day: say which channel records have expired.  */
+static void
+warn_of_expired (Upkeep *upkeep)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autoptr (GPtrArray) images = NULL;
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (upkeep->warned_us && now_us - upkeep->warned_us < WARN_SECONDS * G_USEC_PER_SEC)
+    return;
+  upkeep->warned_us = now_us;
+  images = image_library_images (upkeep->library, NULL);
+  for (guint i = 0; images && i < images->len; i++)
+    {
+      g_autoptr (ChannelRecord) record =
+          image_library_load_channels (upkeep->library, images->pdata[i], NULL);
+      if (record && channel_record_is_expired (record, now))
+        g_message ("the channel record of %s expired at %s, and is used: publish again",
+                   record->image, record->expires);
+    }
+}
+
 /* Where the store has a limit, and is larger: let versions go.  */
 static void
 keep_limit (Upkeep *upkeep)
@@ -209,6 +232,7 @@ run (gpointer data)
       if (!host_list_save (upkeep->list, &error))
         g_message ("%s", error->message);
       g_clear_error (&error);
+      warn_of_expired (upkeep);
       keep_limit (upkeep);
       prefetch_poke (upkeep->prefetch);
       rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
@@ -233,9 +257,7 @@ upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *cl
   upkeep->completeness = completeness_new (library);
   upkeep->heartbeats = heartbeats_new (config, identity->name, library, list, upkeep->completeness);
   upkeep->sync = (RecordSync){ config, library, client, fetcher, list, &upkeep->stopping };
-  upkeep->profiles = profile_sync_new (&upkeep->sync);
-  upkeep->origin_sync =
-      (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, upkeep->profiles, outbox };
+  upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
   g_mutex_init (&upkeep->lock);
   g_cond_init (&upkeep->poked);
   upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
@@ -252,7 +274,6 @@ upkeep_stop (Upkeep *upkeep)
   upkeep_poke (upkeep);
   g_thread_join (upkeep->thread);
   prefetch_stop (upkeep->prefetch);
-  profile_sync_free (upkeep->profiles);
   heartbeats_free (upkeep->heartbeats);
   completeness_free (upkeep->completeness);
   image_library_free (upkeep->library);
