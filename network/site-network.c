@@ -33,15 +33,6 @@ want (gpointer data, const ChunkId *id, ChunkFetchedFunc done, gpointer done_dat
                       done_data);
 }
 
-static void
-want_of_profile (const ChunkId *id, gpointer data)
-{
-  SiteNetwork *network = data;
-
-  chunk_fetcher_want (network->fetcher, id, FETCH_PROFILE, FETCH_FROM_ANYONE,
-                      network->config->fetch_deadline_seconds, NULL, NULL);
-}
-
 void
 site_network_expect_boot (SiteNetwork *network, const char *image, guint version)
 {
@@ -125,7 +116,8 @@ start_parts (SiteNetwork *network, ProfileOutbox *outbox, GError **error)
   network->fetcher = chunk_fetcher_new (network->config, network->client, network->list, error);
   if (!network->fetcher)
     return FALSE;
-  network->profile_fetch = profile_fetch_new (network->config, want_of_profile, network);
+  network->profile_fetch =
+      profile_fetch_new (network->config, network->client, network->list, network->fetcher);
   network->upkeep = upkeep_start (network->config, network->identity, network->client,
                                   network->list, network->fetcher, outbox, error);
   network->server =
