@@ -112,6 +112,10 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -s
     -keyout "$tmp/own-key.pem" -out "$tmp/own.pem" 2>/dev/null
 ask GET "/store/$chunk" --cert "$tmp/own.pem" --key "$tmp/own-key.pem"
 is "with a certificate of one's own making" "$code" 403
+mkdir "$tmp/expired"
+"${builddir:?}/tests/office/make-certificate" "$state/site" pc9 "$tmp/expired" expired
+ask GET "/store/$chunk" --cert "$tmp/expired/host.pem" --key "$tmp/expired/host-key.pem"
+is 'with one that has expired' "$code" 403
 ask POST /join --data '{"format": "gild-join-1", "secret": "AAAA", "name": "pc2", "request": "x"}'
 like 'who joins is answered, and needs an invitation' "$code $(jq -r .error "$tmp/answer")" '^40[03] .'
 
@@ -137,13 +141,13 @@ done
 before=$(rss "$gildd")
 head -c 3000000 /dev/zero >"$tmp/large"
 ask_as_host POST /store --data-binary @"$tmp/large" -H Expect:
-is 'a body that is too large' "$code" 413
+like 'a body that is too large' "$code" '^(000|413)$' # 000: the answer goes under where curl is still sending
 ask_as_host POST /store -T - -H Expect: < <(timeout 20 head -c 100000000 /dev/zero)
 like 'one that says no size' "$code" '^(000|413)$'
 ask_as_host GET /crl.pem -H "X: $(head -c 100000 /dev/zero | tr '\0' x)"
 like 'a head that is too large' "$code" '^(000|413|431)$'
 ask POST /join --data-binary @"$tmp/large" -H Expect:
-is 'a stranger with much to say' "$code" 413
+like 'a stranger with much to say' "$code" '^(000|413)$'
 : >"$tmp/noise"
 for _ in $(seq 20); do
     head -c 2000 /dev/urandom >"/dev/tcp/127.0.0.1/$port" 2>>"$tmp/noise" || true
