@@ -144,8 +144,10 @@ find_tier (const ChunkSources *sources, const ChunkSource *source, FetchReach re
 
   if (source->host->is_origin)
     return !struck ? 0 : source->strike == STRIKE_SILENT ? 2 : 3;
-  if (reach == FETCH_FROM_ORIGINS || struck)
+  if (reach == FETCH_FROM_ORIGINS || (struck && source->strike == STRIKE_BAD))
     return -1;
+  if (struck)
+    return 5;
   return host_is_live (source->host, now_us) ? 1 : 4;
 }
 

@@ -6,7 +6,8 @@
 // the ranking: where it is home itself nobody else need have the chunk, and the origins are next.
 // Among the origins each chunk has an order of its own, so that they share the work.  When all of
 // these were tried there are others, which are asked as a last resort: more peers, origins that
-// were struck, and peers that nobody has heard of lately, since it may be the origins that went.
+// were struck, peers that nobody has heard of lately, since it may be the origins that went, and
+// peers that were silent.
 //
 // Nothing here asks anybody or looks at a clock; it is for one thread at a time.
 #pragma once

@@ -198,6 +198,9 @@ fetch_request_check (FetchRequest *request, CURLcode code, StrikeKind *strike, G
       *strike = STRIKE_BAD;
       return fail (error, "%s", request->error->message);
     }
+  if (code
+      == CURLE_COULDNT_CONNECT) // the detail may be that of a kept connection that was tried first
+    return fail (error, "%s", curl_easy_strerror (code));
   if (code != CURLE_OK)
     return fail (error, "%s", *request->detail ? request->detail : curl_easy_strerror (code));
   curl_easy_getinfo (request->easy, CURLINFO_RESPONSE_CODE, &status);

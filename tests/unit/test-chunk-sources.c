@@ -110,7 +110,7 @@ static const Case CASES[] = {
     FALSE,
     "a",
     NULL,
-    "b+ srv c",
+    "b+ srv c a",
     "srv" },
   { "the origin is silent",
     { "a", "b", "me" },
