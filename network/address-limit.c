@@ -60,11 +60,11 @@ find_ipv4 (const struct sockaddr *address, struct sockaddr_in *ipv4)
   return TRUE;
 }
 
-static gint64
-key_of (const struct sockaddr *address)
+guint64
+address_key (const struct sockaddr *address)
 {
   struct sockaddr_in ipv4;
-  gint64 key = 0;
+  guint64 key = 0;
 
   if (find_ipv4 (address, &ipv4))
     memcpy (&key, &ipv4.sin_addr, sizeof ipv4.sin_addr);
@@ -95,7 +95,7 @@ make_room (AddressLimit *limit, gint64 now_us)
 gboolean
 address_limit_take (AddressLimit *limit, const struct sockaddr *address, gint64 now_us)
 {
-  gint64 key = key_of (address);
+  guint64 key = address_key (address);
 
   g_mutex_lock (&limit->lock);
   TokenBucket *bucket = g_hash_table_lookup (limit->buckets, &key);

@@ -276,11 +276,30 @@ read_stream (void *data, uint64_t position, char *buffer, size_t room)
     }
 }
 
+/* The whole answer to a host that wants ID alone, if that is here.  This is what a guest's reads
+   make: without chunked encoding and a thread that is woken for the end it costs less.  */
+static struct MHD_Response *
+answer_one (ChunkSender *sender, const ChunkId *id)
+{
+  guint8 record[CHUNK_STREAM_HEAD_SIZE + CHUNK_FRAME_SIZE_MAX];
+  gssize size = read_frame (sender, id, record + CHUNK_STREAM_HEAD_SIZE);
+
+  if (size < 0 || pay (sender, (gsize)size) > 0)
+    return NULL;
+  chunk_stream_write_head (id, (guint32)size, record);
+  gsize record_size = CHUNK_STREAM_HEAD_SIZE + (gsize)size;
+  return MHD_create_response_from_buffer_with_free_callback (
+      record_size, g_memdup2 (record, record_size), g_free);
+}
+
 struct MHD_Response *
 chunk_sender_stream (ChunkSender *sender, struct MHD_Connection *connection, const ChunkWant *want)
 {
-  Stream *stream = g_atomic_rc_box_new (Stream);
+  struct MHD_Response *one = want->n_chunks == 1 ? answer_one (sender, &want->chunks[0]) : NULL;
 
+  if (one)
+    return one;
+  Stream *stream = g_atomic_rc_box_new (Stream);
   stream->sender = chunk_sender_ref (sender);
   site_wait_init (&stream->wait, connection);
   stream->n_here = stream->n_taken = 0;

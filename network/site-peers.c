@@ -12,12 +12,13 @@
 
 #define STRANGER_SECONDS 20 // for handshake and joining
 #define CHECKED_SECONDS  60
+#define STRANGERS_MAX    64 // of one address at a time
 
 struct SitePeers
 {
   char *crl_path;
   RevocationCheck *check;
-  GMutex lock; // guards list, and due_us of each
+  GMutex lock; // guards list, and is_stranger and due_us of each
   GQueue list; // of SitePeer
 };
 
@@ -26,10 +27,12 @@ struct SitePeer
   GList link;
   int fd;
   char *address;
-  gint64 due_us;     // when it is shut; 0: never
-  char *host;        // NULL: not checked
-  gint64 checked_us; // when it was
-  struct stat crl;   // the list that it was checked against; all zero: none
+  guint64 address_key;
+  gboolean is_stranger; // has not been allowed anything
+  gint64 due_us;        // when it is shut; 0: never
+  char *host;           // NULL: not checked
+  gint64 checked_us;    // when it was
+  struct stat crl;      // the list that it was checked against; all zero: none
 };
 
 SitePeers *
@@ -58,6 +61,22 @@ site_peers_free (SitePeers *peers)
   g_free (peers);
 }
 
+gboolean
+site_peers_may_connect (SitePeers *peers, const struct sockaddr *address)
+{
+  guint64 key = address_key (address);
+  guint n_strangers = 0;
+
+  g_mutex_lock (&peers->lock);
+  for (GList *link = peers->list.head; link; link = link->next)
+    {
+      const SitePeer *peer = link->data;
+      n_strangers += peer->is_stranger && peer->address_key == key;
+    }
+  g_mutex_unlock (&peers->lock);
+  return n_strangers < STRANGERS_MAX;
+}
+
 SitePeer *
 site_peer_new (SitePeers *peers, int fd, const struct sockaddr *address)
 {
@@ -66,6 +85,8 @@ site_peer_new (SitePeers *peers, int fd, const struct sockaddr *address)
   peer->link.data = peer;
   peer->fd = fd;
   peer->address = address_to_text (address);
+  peer->address_key = address_key (address);
+  peer->is_stranger = TRUE;
   peer->due_us = g_get_monotonic_time () + STRANGER_SECONDS * G_USEC_PER_SEC;
   g_mutex_lock (&peers->lock);
   g_queue_push_tail_link (&peers->list, &peer->link);
@@ -127,6 +148,7 @@ site_peer_allow (SitePeers *peers, SitePeer *peer, guint seconds)
   if (!peer->host)
     return;
   g_mutex_lock (&peers->lock);
+  peer->is_stranger = FALSE;
   peer->due_us = seconds > 0 ? g_get_monotonic_time () + seconds * G_USEC_PER_SEC : 0;
   g_mutex_unlock (&peers->lock);
 }

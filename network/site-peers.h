@@ -16,6 +16,10 @@ SitePeers *site_peers_new (const HostIdentity *identity, GError **error);
 void site_peers_free (SitePeers *peers);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SitePeers, site_peers_free)
 
+/* Whether one more connection from ADDRESS may come: not where many from there are that have shown
+   nothing yet.  */
+gboolean site_peers_may_connect (SitePeers *peers, const struct sockaddr *address);
+
 /* The connection FD from ADDRESS, which is shut when it has not shown a certificate of the site and
    a whole request in some seconds.  A peer is its connection's thread's.  */
 SitePeer *site_peer_new (SitePeers *peers, int fd, const struct sockaddr *address);

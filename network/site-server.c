@@ -18,14 +18,13 @@
 #include "site-listen.h"
 #include "site-request.h"
 
-#define THREADS_MAX                4u
-#define CONNECTIONS_MAX            1024u
-#define CONNECTIONS_OF_ADDRESS_MAX 64u
-#define NEW_CONNECTIONS_RATE       50u // a second, of one address
-#define NEW_CONNECTIONS_BURST      200u
-#define JOINS_RATE                 1u
-#define JOINS_BURST                10u
-#define IDLE_SECONDS               60u
+#define THREADS_MAX           4u
+#define CONNECTIONS_MAX       1024u
+#define NEW_CONNECTIONS_RATE  50u // a second, of one address
+#define NEW_CONNECTIONS_BURST 300u
+#define JOINS_RATE            1u
+#define JOINS_BURST           10u
+#define IDLE_SECONDS          60u
 #define MEMORY_OF_CONNECTION                                                                       \
   (64u << 10) // half of it holds what is sent: records of TLS have 16 KiB
 
@@ -93,8 +92,10 @@ may_connect (void *data, const struct sockaddr *address, socklen_t size)
 {
   const SiteServer *server = data;
 
-  return address_limit_take (server->new_connections, address, g_get_monotonic_time ()) ? MHD_YES
-                                                                                        : MHD_NO;
+  return address_limit_take (server->new_connections, address, g_get_monotonic_time ())
+                 && site_peers_may_connect (server->answers.peers, address)
+             ? MHD_YES
+             : MHD_NO;
 }
 
 /* Names need no escapes, so none is undone, and none gets through.  */
@@ -130,8 +131,7 @@ start (SiteServer *server, const char *certificates, const char *key, const char
       MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_HTTPS_MEM_CERT, certificates,
       MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_HTTPS_MEM_TRUST, ca, MHD_OPTION_HTTPS_PRIORITIES,
       PRIORITIES, MHD_OPTION_THREAD_POOL_SIZE, CLAMP (g_get_num_processors (), 2, THREADS_MAX),
-      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-      CONNECTIONS_OF_ADDRESS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_CONNECTION,
       MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
       on_request_end, NULL, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL,
