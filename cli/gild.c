@@ -29,6 +29,7 @@ static const struct
   { "key", verb_key, "carry the keys of the site to another publisher" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "replica", verb_replica, "have this host keep whole images for the others" },
+  { "serve", verb_serve, "serve images over NBD with TLS" },
   { "spill", verb_spill, "set how much of the disk a running desktop may use" },
   { "status", verb_status, "show what gildd says of this host" },
   { "verify", verb_verify, "check every byte of every version, and mend" },

@@ -22,6 +22,7 @@ typedef struct
   const char *name;
   gboolean json;                // --json
   Config *config;               // from --config, or the usual place
+  char *config_path;            // --config, absolute; NULL where it was not given
   gboolean is_config_installed; // the configuration is that of the installed services
   int argc;                     // what is left when options are read
   char **argv;
@@ -90,6 +91,7 @@ ExitStatus verb_join (int argc, char **argv);
 ExitStatus verb_key (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_replica (int argc, char **argv);
+ExitStatus verb_serve (int argc, char **argv);
 ExitStatus verb_spill (int argc, char **argv);
 ExitStatus verb_status (int argc, char **argv);
 ExitStatus verb_verify (int argc, char **argv);

@@ -114,6 +114,17 @@ add_to_array (const Listing *listing, const VersionRecord *record, const Channel
   json_array_add_object_element (listing->array, object);
 }
 
+static void
+warn_if_expired (const ChannelRecord *channels)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+
+  if (channel_record_is_expired (channels, now))
+    fprintf (stderr,
+             "gild images: the channel record of %s expired at %s, and is used: publish again\n",
+             channels->image, channels->expires);
+}
+
 static gboolean
 list_image (Listing *listing, const char *image, gboolean *has_versions, GError **error)
 {
@@ -130,6 +141,8 @@ list_image (Listing *listing, const char *image, gboolean *has_versions, GError 
       g_propagate_error (error, g_steal_pointer (&local_error));
       return FALSE;
     }
+  if (channels)
+    warn_if_expired (channels);
   for (guint i = 0; i < versions->len; i++)
     {
       guint version = g_array_index (versions, guint, i);

@@ -78,6 +78,7 @@ verb_parse (Verb *verb, int argc, char **argv, const GOptionEntry *options, cons
       return FALSE;
     }
   verb->is_config_installed = !config_path && !g_getenv ("GILD_CONFIG");
+  verb->config_path = config_path ? g_canonicalize_filename (config_path, NULL) : NULL;
   verb->config = config_load (config_path, &error);
   if (!verb->config)
     *status = verb_fail (verb, error);
@@ -95,4 +96,5 @@ void
 verb_clear (Verb *verb)
 {
   config_free (verb->config);
+  g_free (verb->config_path);
 }

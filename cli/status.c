@@ -10,6 +10,19 @@
 #define TIMEOUT_SECONDS 5
 
 static void
+print_network (JsonObject *object)
+{
+  const char *host = json_object_get_string_member_with_default (object, "host", NULL);
+  const char *trouble = json_object_get_string_member_with_default (object, "network", NULL);
+
+  if (host)
+    printf ("host:      %s, and %" G_GINT64_FORMAT " others\n", host,
+            json_object_get_int_member_with_default (object, "others", 0));
+  if (trouble)
+    printf ("network:   %s\n", trouble);
+}
+
+static void
 print_text (JsonObject *object)
 {
   const char *trouble = json_object_get_string_member_with_default (object, "libvirt", NULL);
@@ -18,6 +31,7 @@ print_text (JsonObject *object)
 
   printf ("gildd:     %s\n", json_object_get_string_member_with_default (object, "version", "?"));
   printf ("site:      %s\n", site ? site : "none; run `gild init SITE`");
+  print_network (object);
   printf ("state:     %s\n", json_object_get_string_member_with_default (object, "state", "?"));
   printf ("images:    %" G_GINT64_FORMAT "\n",
           json_object_get_int_member_with_default (object, "images", 0));
@@ -39,8 +53,8 @@ verb_status (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, NULL, "",
-          "Show whether gildd runs, for which site, how many images and desktops it has, and how many\n"
-          "chunks were damaged and are set aside.",
+          "Show whether gildd runs, for which site, which hosts it knows, how many images and desktops it has,\n"
+          "and how many chunks were damaged and are set aside.",
           0, 0, &status))
     return status;
   g_autofree char *socket = config_run_path (verb.config, "gildd.sock", NULL);

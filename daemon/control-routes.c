@@ -23,6 +23,30 @@ count_images (const Config *config, guint *count, GError **error)
   return images != NULL;
 }
 
+/* This host's name, how many others it knows, and what keeps it from speaking to them.  */
+static void
+describe_network (const Daemon *daemon, JsonObject *status)
+{
+  g_autoptr (JsonObject) hosts =
+      daemon->network ? upkeep_hosts (site_network_upkeep (daemon->network)) : NULL;
+  const char *trouble = daemon->network_trouble;
+
+  if (hosts)
+    {
+      json_object_set_string_member (status, "host", site_network_name (daemon->network));
+      json_object_set_int_member (
+          status, "others",
+          json_array_get_length (json_object_get_array_member (hosts, "hosts")) - 1);
+      trouble = json_object_get_string_member_with_default (hosts, "trouble", NULL);
+    }
+  else
+    json_object_set_null_member (status, "host");
+  if (trouble)
+    json_object_set_string_member (status, "network", trouble);
+  else
+    json_object_set_null_member (status, "network");
+}
+
 static JsonObject *
 get_status (gpointer data, const char *name, JsonObject *body, GError **error)
 {
@@ -48,6 +72,7 @@ get_status (gpointer data, const char *name, JsonObject *body, GError **error)
     json_object_set_string_member (status, "site", site->name);
   else
     json_object_set_null_member (status, "site");
+  describe_network (daemon, status);
   json_object_set_string_member (status, "state", config->state_dir);
   json_object_set_string_member (status, "run", config->run_dir);
   if (trouble)

@@ -304,8 +304,6 @@ admission_remove (const Config *config, const char *name, GError **error)
   gboolean ok = lock >= 0 && remove_locked (config, name, error);
   if (lock >= 0)
     close (lock);
-  if (ok)
-    g_message ("host %s is removed from the site", name);
   return ok;
 }
 

@@ -299,7 +299,7 @@ chunk_fetcher_new (const Config *config, SiteClient *client, HostList *list, GEr
       fetcher->incoming ? chunk_intake_new (fetcher->incoming, on_checked, fetcher, error) : NULL;
   if (!fetcher->intake)
     return NULL;
-  fetcher->schedule = fetch_schedule_new (site_client_name (client), fetcher->store);
+  fetcher->schedule = fetch_schedule_new (site_client_name (client), fetcher->incoming);
   fetcher->multi = curl_multi_init ();
   curl_multi_setopt (fetcher->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
   fetcher->thread = g_thread_new ("fetcher", run, fetcher);

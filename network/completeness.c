@@ -11,6 +11,9 @@
 // A complete version is looked at again after so long: gc or a failing disk may have taken of it.
 #define AGAIN_SECONDS 3600
 
+// Looking for a chunk of a version that was never counted counts as so much less.
+#define NEW_FACTOR 10
+
 /* The last four are the scan's own.  */
 typedef struct
 {
@@ -179,26 +182,32 @@ urgency (const Counted *counted, gint64 now_us)
   return now_us - counted->passed_us > (gint64)AGAIN_SECONDS * G_USEC_PER_SEC ? 1 : 0;
 }
 
-/* The most urgent entry; of those that are as urgent, the one that was passed through first.  Those
-   of DONE, a set of them, do not count.  NULL where there is nothing to do.  */
+/* Whether A is to be looked at before B.  */
+static gboolean
+goes_before (const Counted *a, const Counted *b, gint64 now_us)
+{
+  guint urgency_a = urgency (a, now_us), urgency_b = urgency (b, now_us);
+
+  if (urgency_a != urgency_b)
+    return urgency_a > urgency_b;
+  return a->passed_us != b->passed_us ? a->passed_us < b->passed_us : a->version > b->version;
+}
+
+/* What is to be looked at next, but for those of DONE, a set of them; NULL where there is nothing
+   to do.  */
 static Counted *
 choose (Completeness *completeness, GHashTable *done)
 {
   gint64 now_us = g_get_monotonic_time ();
   GHashTableIter iter;
-  gpointer value;
+  gpointer counted;
   Counted *best = NULL;
 
   g_hash_table_iter_init (&iter, completeness->table);
-  while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      Counted *counted = value;
-      guint rank = g_hash_table_contains (done, counted) ? 0 : urgency (counted, now_us);
-      if (rank > 0
-          && (!best || rank > urgency (best, now_us)
-              || (rank == urgency (best, now_us) && counted->passed_us < best->passed_us)))
-        best = counted;
-    }
+  while (g_hash_table_iter_next (&iter, NULL, &counted))
+    if (!g_hash_table_contains (done, counted) && urgency (counted, now_us) > 0
+        && (!best || goes_before (counted, best, now_us)))
+      best = counted;
   return best;
 }
 
@@ -208,13 +217,15 @@ completeness_scan (Completeness *completeness, guint budget)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&completeness->scan_lock);
   g_autoptr (GHashTable) done = g_hash_table_new (NULL, NULL);
   Counted *counted;
-  gsize left = budget;
+  gsize left = (gsize)budget * NEW_FACTOR;
 
   list_versions (completeness);
   while (left > 0 && (counted = choose (completeness, done)))
     {
+      gsize factor = counted->is_counted ? NEW_FACTOR : 1;
       g_autoptr (GError) error = NULL;
-      left -= look_on (completeness, counted, left, &error);
+      gsize looked = look_on (completeness, counted, MAX (left / factor, 1), &error);
+      left -= MIN (left, looked * factor);
       if (error)
         g_debug ("%s is not counted: %s", counted->ref, error->message);
       g_hash_table_add (done, counted);

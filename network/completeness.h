@@ -16,8 +16,9 @@ Completeness *completeness_new (ImageLibrary *library);
 void completeness_free (Completeness *completeness);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Completeness, completeness_free)
 
-/* Look for BUDGET chunks more, or some more than that: those of versions that were never counted
-   first, then of those that were not complete, then of those that were, an hour later.  */
+/* Look for BUDGET chunks more: of versions that were not complete, then of those that were, an hour
+   later.  Versions that were never counted come first, the newest before the others, and ten times
+   as many of their chunks.  */
 void completeness_scan (Completeness *completeness, guint budget);
 
 /* Count IMAGE@VERSION now.  What an unreadable version lacks is not known: it fails.  */

@@ -15,7 +15,7 @@
 
 struct FetchSchedule
 {
-  ChunkStore *store;
+  IncomingChunks *incoming;
   ChunkSources *sources;
   GHashTable *wants; // set of WantedChunk *
   GQueue fresh, resting;
@@ -35,11 +35,11 @@ end_want (FetchSchedule *schedule, WantedChunk *want, const GError *error)
 }
 
 FetchSchedule *
-fetch_schedule_new (const char *own_name, ChunkStore *store)
+fetch_schedule_new (const char *own_name, IncomingChunks *incoming)
 {
   FetchSchedule *schedule = g_new0 (FetchSchedule, 1);
 
-  schedule->store = store;
+  schedule->incoming = incoming;
   schedule->sources = chunk_sources_new (own_name);
   schedule->wants = g_hash_table_new (chunk_id_hash, chunk_id_equal);
   g_queue_init (&schedule->fresh);
@@ -177,7 +177,7 @@ end_round (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
 static void
 choose_host (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
 {
-  if (chunk_store_has (schedule->store, &want->id))
+  if (incoming_chunks_has (schedule->incoming, &want->id))
     {
       end_want (schedule, want, NULL);
       return;

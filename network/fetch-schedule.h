@@ -9,13 +9,13 @@
 #pragma once
 
 #include "fetch-queue.h"
-#include "qcow-backing/chunk-store.h"
+#include "qcow-backing/incoming-chunks.h"
 
 typedef struct FetchSchedule FetchSchedule;
 
-/* For the host OWN_NAME, whose STORE is looked at before anybody is asked, and outlives the result.
+/* For the host OWN_NAME, INCOMING, which outlives the result, is looked at before anybody is asked.
  */
-FetchSchedule *fetch_schedule_new (const char *own_name, ChunkStore *store);
+FetchSchedule *fetch_schedule_new (const char *own_name, IncomingChunks *incoming);
 void fetch_schedule_free (FetchSchedule *schedule);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FetchSchedule, fetch_schedule_free)
 

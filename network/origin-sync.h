@@ -6,7 +6,6 @@
 #include "heartbeat.h"
 #include "host-identity.h"
 #include "profile-exchange.h"
-#include "profile-sync.h"
 #include "record-sync.h"
 
 /* What it takes; all of it the caller's.  */
@@ -15,7 +14,6 @@ typedef struct
   const RecordSync *sync;
   Heartbeats *heartbeats;
   const HostIdentity *identity;
-  ProfileSync *profiles;
   ProfileOutbox *outbox; // may be NULL
 } OriginSync;
 

@@ -143,3 +143,18 @@ profile_exchange_receive (const Config *config, const char *image, guint version
   g_autoptr (ImageLibrary) library = image_library_open (config, error);
   return library && boot_profile_take_over (library, profile, error);
 }
+
+gboolean
+profile_exchange_get (const Config *config, SiteClient *client, const Host *origin,
+                      const char *image, guint version, guint timeout_seconds, GError **error)
+{
+  g_autofree char *path = g_strdup_printf ("/images/%s/%u" BOOT_PROFILE_SUFFIX, image, version);
+  g_autoptr (GBytes) answer = site_client_request (client, origin, "GET", path, NULL,
+                                                   BOOT_PROFILE_SIZE_MAX, timeout_seconds, error);
+  gsize size;
+
+  if (!answer)
+    return FALSE;
+  const char *text = g_bytes_get_data (answer, &size);
+  return profile_exchange_receive (config, image, version, text ? text : "", size, error);
+}

@@ -5,6 +5,7 @@
 
 #include "qcow-backing/boot-profile.h"
 #include "qcow-backing/config.h"
+#include "site-client.h"
 
 /* Boots that were recorded here and that no origin has been told of; the newest 16 of them, and for
    as long as the process lives, as they are hints.  Safe from several threads.  */
@@ -33,3 +34,9 @@ gboolean profile_exchange_take (gpointer config, const char *host, const char *i
    in place of the one that is here, if they know more.  */
 gboolean profile_exchange_receive (const Config *config, const char *image, guint version,
                                    const char *text, gsize size, GError **error);
+
+/* The same with what ORIGIN answers CLIENT within TIMEOUT_SECONDS.  Errors as of
+   site_client_request too.  */
+gboolean profile_exchange_get (const Config *config, SiteClient *client, const Host *origin,
+                               const char *image, guint version, guint timeout_seconds,
+                               GError **error);

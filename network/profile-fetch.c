@@ -68,14 +68,10 @@ profile_fetch_missing (const Config *config, const char *image, guint version, G
 static gboolean
 ask_origin (const ProfileFetch *fetch, const Host *origin, const char *image, guint version)
 {
-  g_autofree char *path = g_strdup_printf ("/images/%s/%u" BOOT_PROFILE_SUFFIX, image, version);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) text = site_client_request (fetch->client, origin, "GET", path, NULL,
-                                                 BOOT_PROFILE_SIZE_MAX, TIMEOUT_SECONDS, &error);
-  gsize size;
-  const char *data = text ? g_bytes_get_data (text, &size) : NULL;
 
-  if (text && profile_exchange_receive (fetch->config, image, version, data, size, &error))
+  if (profile_exchange_get (fetch->config, fetch->client, origin, image, version, TIMEOUT_SECONDS,
+                            &error))
     return TRUE;
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
     g_message ("%s does not say what a boot of %s@%u reads: %s", origin->name, image, version,

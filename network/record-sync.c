@@ -67,18 +67,6 @@ install_version (const RecordSync *sync, const Host *origin, const char *image, 
   return FALSE;
 }
 
-/* A record whose time is over still counts: a desktop that does not start helps nobody.  */
-static void
-warn_if_expired (const ChannelRecord *record)
-{
-  g_autoptr (GDateTime) expires = g_date_time_new_from_iso8601 (record->expires, NULL);
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
-
-  if (!expires || g_date_time_compare (expires, now) < 0)
-    g_message ("the channel record of %s has expired (%s) and is used; publish or promote again",
-               record->image, record->expires);
-}
-
 static gboolean
 install_channels (const RecordSync *sync, const Host *origin, const char *image,
                   const ChannelRecord *record, GBytes *signed_text, GError **error)
@@ -90,10 +78,7 @@ install_channels (const RecordSync *sync, const Host *origin, const char *image,
   while (g_hash_table_iter_next (&iter, NULL, &version))
     if (!install_version (sync, origin, image, GPOINTER_TO_UINT (version), error))
       return FALSE;
-  if (!record_install_channels (sync->library, record, signed_text, error))
-    return FALSE;
-  warn_if_expired (record);
-  return TRUE;
+  return record_install_channels (sync->library, record, signed_text, error);
 }
 
 /* The locks under which records of IMAGE are installed.  */

@@ -8,6 +8,7 @@
 #include "upkeep.h"
 
 #include "heartbeat.h"
+#include "lan-hint.h"
 #include "origin-sync.h"
 #include "prefetch-choice.h"
 #include "prefetch.h"
@@ -18,7 +19,10 @@
 #define ANXIOUS_SECONDS 2.0  // while no origin answers, or records are still to come
 #define HOLDINGS_ROUNDS 3    // in one of so many it asks what others have and run
 #define SCAN_CHUNKS     20000
+#define WARN_SECONDS    (G_GINT64_CONSTANT (24) * 3600)
 #define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
+#define HINT_SECONDS    30  // and so often Avahi is asked, while no origin answers
+#define CALLS_MAX       4   // silent hosts that an origin calls in a round
 
 struct Upkeep
 {
@@ -29,11 +33,13 @@ struct Upkeep
   Completeness *completeness;
   Heartbeats *heartbeats;
   RecordSync sync;
-  ProfileSync *profiles;
   OriginSync origin_sync;
   Prefetch *prefetch;
   gint stopping;
-  gint64 measured_us; // the store's size; the thread's own
+  gint64 measured_us; // the store's size; this and the next are the thread's own
+  gint64 warned_us;   // of records that have expired
+  gint64 hinted_us;   // when Avahi was asked
+  guint called;       // the silent host that was called last, as a number
   GThread *thread;
   GMutex lock; // guards what follows
   GCond poked;
@@ -55,6 +61,36 @@ set_trouble (Upkeep *upkeep, const char *why)
   upkeep->trouble = g_strdup (why);
 }
 
+/* Speak to the origins in HOSTS, none of which answers, at the addresses that Avahi has for them.
+   Whoever is there has to have the origin's certificate; the list takes the address then.  */
+static gboolean
+speak_by_hint (Upkeep *upkeep, const GPtrArray *hosts, gboolean *more)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean answered = FALSE;
+
+  if (upkeep->hinted_us && now_us - upkeep->hinted_us < HINT_SECONDS * G_USEC_PER_SEC)
+    return FALSE;
+  upkeep->hinted_us = now_us;
+  for (guint i = 0; i < hosts->len; i++)
+    {
+      const Host *host = hosts->pdata[i];
+      g_autoptr (GPtrArray) addresses = host->is_origin ? lan_hint_find (host->name) : NULL;
+      for (guint j = 0; addresses && j < addresses->len; j++)
+        {
+          const char *address = addresses->pdata[j];
+          g_autoptr (Host) elsewhere = host_with_address (host, address, host->port);
+          if (g_str_equal (address, host->address) || g_atomic_int_get (&upkeep->stopping)
+              || !origin_sync_run (&upkeep->origin_sync, elsewhere, TRUE, more, NULL))
+            continue;
+          g_message ("%s is at %s by now", host->name, address);
+          answered = TRUE;
+          break;
+        }
+    }
+  return answered;
+}
+
 /* Speak to every origin; whether there is more to come from one soon.  */
 static gboolean
 speak (Upkeep *upkeep, gboolean with_holdings)
@@ -74,8 +110,31 @@ speak (Upkeep *upkeep, gboolean with_holdings)
       else
         g_debug ("%s: %s", host->name, error->message);
     }
+  if (!answered && error)
+    answered = speak_by_hint (upkeep, hosts, &more);
   set_trouble (upkeep, answered || !error ? NULL : error->message);
   return more || (!answered && error);
+}
+
+/* On an origin: call some of the hosts that have not been heard of for long, one after the other.
+   Those that are there learn so where this origin is, if its address has changed.  */
+static void
+call_silent (Upkeep *upkeep)
+{
+  g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
+  g_autoptr (GPtrArray) hosts = own->is_origin ? host_list_get (upkeep->list) : NULL;
+  guint n = hosts ? hosts->len : 0;
+  gboolean more;
+
+  for (guint i = 0, calls = 0; i < n && calls < CALLS_MAX; i++)
+    {
+      const Host *host = hosts->pdata[upkeep->called++ % n];
+      if (host->is_origin || host_is_live (host, g_get_monotonic_time ())
+          || g_atomic_int_get (&upkeep->stopping))
+        continue;
+      calls++;
+      origin_sync_run (&upkeep->origin_sync, host, FALSE, &more, NULL); // most are switched off
+    }
 }
 
 static void
@@ -97,6 +156,28 @@ note_role (Upkeep *upkeep)
   g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
 
   chunk_fetcher_set_origin (upkeep->sync.fetcher, own->is_origin);
+}
+
+/* Once a day: say which channel records have expired.  */
+static void
+warn_of_expired (Upkeep *upkeep)
+{
+  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
+  g_autoptr (GPtrArray) images = NULL;
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (upkeep->warned_us && now_us - upkeep->warned_us < WARN_SECONDS * G_USEC_PER_SEC)
+    return;
+  upkeep->warned_us = now_us;
+  images = image_library_images (upkeep->library, NULL);
+  for (guint i = 0; images && i < images->len; i++)
+    {
+      g_autoptr (ChannelRecord) record =
+          image_library_load_channels (upkeep->library, images->pdata[i], NULL);
+      if (record && channel_record_is_expired (record, now))
+        g_message ("the channel record of %s expired at %s, and is used: publish again",
+                   record->image, record->expires);
+    }
 }
 
 /* Where the store has a limit, and is larger: let versions go.  */
@@ -146,10 +227,12 @@ run (gpointer data)
       count_revoked (upkeep);
       note_role (upkeep);
       gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
+      call_silent (upkeep);
       completeness_scan (upkeep->completeness, SCAN_CHUNKS); // also what has just come
       if (!host_list_save (upkeep->list, &error))
         g_message ("%s", error->message);
       g_clear_error (&error);
+      warn_of_expired (upkeep);
       keep_limit (upkeep);
       prefetch_poke (upkeep->prefetch);
       rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
@@ -174,9 +257,7 @@ upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *cl
   upkeep->completeness = completeness_new (library);
   upkeep->heartbeats = heartbeats_new (config, identity->name, library, list, upkeep->completeness);
   upkeep->sync = (RecordSync){ config, library, client, fetcher, list, &upkeep->stopping };
-  upkeep->profiles = profile_sync_new (&upkeep->sync);
-  upkeep->origin_sync =
-      (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, upkeep->profiles, outbox };
+  upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
   g_mutex_init (&upkeep->lock);
   g_cond_init (&upkeep->poked);
   upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
@@ -193,7 +274,6 @@ upkeep_stop (Upkeep *upkeep)
   upkeep_poke (upkeep);
   g_thread_join (upkeep->thread);
   prefetch_stop (upkeep->prefetch);
-  profile_sync_free (upkeep->profiles);
   heartbeats_free (upkeep->heartbeats);
   completeness_free (upkeep->completeness);
   image_library_free (upkeep->library);

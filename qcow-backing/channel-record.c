@@ -56,6 +56,14 @@ channel_record_names_of (const ChannelRecord *record, guint version)
   return g_string_free (g_steal_pointer (&joined), FALSE);
 }
 
+gboolean
+channel_record_is_expired (const ChannelRecord *record, GDateTime *now)
+{
+  g_autoptr (GDateTime) expires = g_date_time_new_from_iso8601 (record->expires, NULL);
+
+  return !expires || g_date_time_compare (expires, now) <= 0;
+}
+
 char *
 channel_record_to_json (const ChannelRecord *record)
 {

@@ -4,8 +4,8 @@
 //   { "format": "gild-channels-1", "image": "accounting/desktop", "serial": 12,
 //     "channels": { "production": 7, "test": 8 }, "expires": "2027-11-20T02:00:00Z" }
 //
-// A newer record has a higher serial, whatever it says: this is for the hosts that are to get
-// records from others, as is `expires`.  On the publisher itself neither is looked at yet.
+// A newer record has a higher serial, whatever it says: a host takes no record from another whose
+// serial is not higher than that of the one it has.
 #pragma once
 
 #include <glib.h>
@@ -30,6 +30,10 @@ guint channel_record_get (const ChannelRecord *record, const char *channel);
 
 /* The names of the channels that name VERSION, sorted, joined with ", "; "" if none.  */
 char *channel_record_names_of (const ChannelRecord *record, guint version);
+
+/* Whether RECORD's time was over at NOW.  It is used all the same: a desktop that does not start
+   helps nobody; but somebody should know.  */
+gboolean channel_record_is_expired (const ChannelRecord *record, GDateTime *now);
 
 char *channel_record_to_json (const ChannelRecord *record);
 ChannelRecord *channel_record_from_json (const char *text, gsize size, GError **error);

@@ -29,7 +29,8 @@ struct IncomingChunks
   GMutex flush_lock;    // one flush at a time; taken before lock
   GMutex lock;          // guards what follows
   GCond changed;        // there is something to flush, or the flusher shall end
-  GArray *added;        // of ChunkId
+  GArray *added;        // of ChunkId, which the next flush takes
+  GHashTable *present;  // set of ChunkId *, owned: what is in .incoming
   guint64 added_bytes;
   gboolean is_ending;
 };
@@ -91,6 +92,17 @@ sync_store (IncomingChunks *incoming, GError **error)
          || fail_errno (error, "write %s to the disk", chunk_store_path (incoming->store));
 }
 
+/* The first N of IDS are in the store.  */
+static void
+forget (IncomingChunks *incoming, GArray *ids, guint n)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&incoming->lock);
+
+  for (guint i = 0; i < n; i++)
+    g_hash_table_remove (incoming->present, &g_array_index (ids, ChunkId, i));
+  g_array_remove_range (ids, 0, n);
+}
+
 /* Move IDS into the store; those that went leave the array.  */
 static gboolean
 store_chunks (IncomingChunks *incoming, GArray *ids, GError **error)
@@ -107,7 +119,7 @@ store_chunks (IncomingChunks *incoming, GArray *ids, GError **error)
       done += ok;
     }
   close (lock);
-  g_array_remove_range (ids, 0, done);
+  forget (incoming, ids, done);
   return ok;
 }
 
@@ -182,6 +194,7 @@ incoming_chunks_new (ChunkStore *store, GError **error)
   g_mutex_init (&incoming->lock);
   g_cond_init (&incoming->changed);
   incoming->added = g_array_new (FALSE, FALSE, sizeof (ChunkId));
+  incoming->present = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
   incoming->flusher = g_thread_new ("incoming", flush_until_ended, incoming);
   return incoming;
 }
@@ -198,6 +211,7 @@ incoming_chunks_free (IncomingChunks *incoming)
   g_thread_join (incoming->flusher);
   close (incoming->fd);
   g_array_unref (incoming->added);
+  g_hash_table_unref (incoming->present);
   g_mutex_clear (&incoming->flush_lock);
   g_mutex_clear (&incoming->lock);
   g_cond_clear (&incoming->changed);
@@ -232,10 +246,20 @@ incoming_chunks_add (IncomingChunks *incoming, const ChunkId *id, const guint8 *
     return fail_errno (error, "write chunk %s to %s", hex, chunk_store_path (incoming->store));
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&incoming->lock);
   g_array_append_val (incoming->added, *id);
+  g_hash_table_add (incoming->present, g_memdup2 (id, sizeof *id));
   incoming->added_bytes += size;
   if (incoming->added->len == 1 || incoming->added_bytes >= FLUSH_BYTES)
     g_cond_signal (&incoming->changed);
   return TRUE;
+}
+
+gboolean
+incoming_chunks_has (IncomingChunks *incoming, const ChunkId *id)
+{
+  g_mutex_lock (&incoming->lock);
+  gboolean is_present = g_hash_table_contains (incoming->present, id);
+  g_mutex_unlock (&incoming->lock);
+  return is_present || chunk_store_keeps (incoming->store, id);
 }
 
 gboolean

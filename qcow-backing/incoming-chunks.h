@@ -23,6 +23,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (IncomingChunks, incoming_chunks_free)
 gboolean incoming_chunks_add (IncomingChunks *incoming, const ChunkId *id, const guint8 *frame,
                               gsize size, GError **error);
 
+/* As chunk_store_has, with one look at the disk.  Safe from several threads.  */
+gboolean incoming_chunks_has (IncomingChunks *incoming, const ChunkId *id);
+
 /* Make all that was added so far part of the store, names included, before this returns; waits for
    the store's lock.  Safe from several threads.  */
 gboolean incoming_chunks_flush (IncomingChunks *incoming, GError **error);

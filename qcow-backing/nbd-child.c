@@ -83,7 +83,9 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
   memcpy (listen_pid, digits + first, sizeof digits - first);
   setpgid (0, 0); // Ctrl-C is for the parent to deal with
   child_identity_assume (identity);
-  prctl (PR_SET_PDEATHSIG, SIGTERM); // after the change of identity, which clears it
+  // After the change of identity, which clears it.  Not SIGTERM: qemu-nbd forgets one that comes
+  // while it starts, and would stay for ever.
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != parent)
     _exit (127); // the parent died before it could have told us
   if (socket_fd == LISTEN_FD)

@@ -31,6 +31,8 @@ static struct
   char *config_path;
   char *state_dir;
   char *cache_size;
+  gboolean public_only;
+  Config *departments; // where PUBLIC_ONLY: who may have which images
   ServedVersions *versions;
   DamageReporter *reporter;
   ChunkWaiter *waiter;
@@ -67,6 +69,7 @@ plugin_unload (void)
   free (plugin.config_path);
   free (plugin.state_dir);
   g_free (plugin.cache_size);
+  config_free (plugin.departments);
 }
 
 static int
@@ -90,7 +93,13 @@ plugin_config (const char *key, const char *value)
       plugin.cache_size = g_strdup (value);
       return 0;
     }
-  nbdkit_error ("unknown parameter '%s': there are config=, state= and cache-size=", key);
+  if (g_str_equal (key, "public"))
+    {
+      int value_is = nbdkit_parse_bool (value);
+      plugin.public_only = value_is == 1;
+      return value_is < 0 ? -1 : 0;
+    }
+  nbdkit_error ("unknown parameter '%s': there are config=, state=, cache-size= and public=", key);
   return -1;
 }
 
@@ -98,6 +107,14 @@ static void
 on_damage (const ChunkId *id, gpointer data)
 {
   damage_reporter_add (plugin.reporter, id);
+}
+
+/* Whether REF may be had here: clients, whose names nbdkit does not tell, get what is for all
+ * hosts.  */
+static gboolean
+is_offered (const char *ref)
+{
+  return !plugin.departments || config_host_may_have (plugin.departments, ref, "");
 }
 
 static gboolean
@@ -118,6 +135,8 @@ configure (GError **error)
       g_prefix_error (error, "cache-size=: ");
       return FALSE;
     }
+  if (plugin.public_only && !(plugin.departments = config_load (plugin.config_path, error)))
+    return FALSE;
   g_autofree char *gildd = config_run_path (config, "gildd.sock", NULL);
   guint deadline_seconds = config->fetch_deadline_seconds;
   if (plugin.state_dir)
@@ -161,7 +180,7 @@ plugin_list_exports (int readonly, int is_tls, struct nbdkit_exports *exports)
       return -1;
     }
   for (guint i = 0; i < refs->len; i++)
-    if (nbdkit_add_export (exports, refs->pdata[i], NULL) == -1)
+    if (is_offered (refs->pdata[i]) && nbdkit_add_export (exports, refs->pdata[i], NULL) == -1)
       return -1;
   return 0;
 }
@@ -185,6 +204,12 @@ plugin_open (int readonly)
     {
       nbdkit_error ("there is no default export: name one, DEPARTMENT/NAME@VERSION");
       nbdkit_set_error (EINVAL);
+      return NULL;
+    }
+  if (!is_offered (ref))
+    {
+      nbdkit_error ("%s is of a department that is not for everybody", ref);
+      nbdkit_set_error (EPERM);
       return NULL;
     }
   ServedVersion *version = served_version_open (plugin.versions, ref, &error);
@@ -339,7 +364,8 @@ static struct nbdkit_plugin functions = {
   .description = "serves the versions of gild's images, read-only",
   .config_help = "config=FILE        gild's configuration (/etc/gild/gild.conf)\n"
                  "state=DIR          the state directory, rather than the configuration's\n"
-                 "cache-size=SIZE    decompressed chunks that are kept, as \"128MiB\"",
+                 "cache-size=SIZE    decompressed chunks that are kept, as \"128MiB\"\n"
+                 "public=BOOL        leave out departments that are not for all hosts",
   .unload = plugin_unload,
   .config = plugin_config,
   .config_complete = plugin_config_complete,

@@ -31,8 +31,8 @@ client_overlay ()
 {
     rm -f "$tmp/$1.qcow2" "$tmp/$1.sock"
     qemu-img create -q -u -f qcow2 -o cluster_size=64k,extended_l2=on,backing_fmt=raw -b "$2" "$tmp/$1.qcow2" "$disk_bytes"
-    on_seconds=3600 on "$1" qemu-nbd --persistent --format=qcow2 --socket="$tmp/$1.sock" "$tmp/$1.qcow2" >>"$tmp/qemu-nbd.log" 2>&1 &
-    client_pid=$!
+    start_on "$1" qemu-nbd --persistent --format=qcow2 --socket="$tmp/$1.sock" "$tmp/$1.qcow2" >>"$tmp/qemu-nbd.log" 2>&1
+    client_pid=$started_pid
     wait_for 10 test -S "$tmp/$1.sock"
 }
 
@@ -153,8 +153,8 @@ prepare_golden ()
 # stock_server HOST OPTION…: its qemu-nbd, whose PID is $stock_pid.
 stock_server ()
 {
-    on_seconds=3600 on "$1" qemu-nbd --read-only --persistent --shared=64 --format=qcow2 "${@:2}" "$golden_debian" 2>>"$tmp/qemu-nbd.log" &
-    stock_pid=$!
+    start_on "$1" qemu-nbd --read-only --persistent --shared=64 --format=qcow2 "${@:2}" "$golden_debian" 2>>"$tmp/qemu-nbd.log"
+    stock_pid=$started_pid
 }
 
 measure_stock ()
@@ -294,7 +294,7 @@ golden_data ()
 # measure_stock_tls: the same data, from qemu-nbd with the site's certificates and the same cipher.
 measure_stock_tls ()
 {
-    local server before
+    local before
     mkdir -p "$tmp/tls"
     on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca-cert.pem"
     on srv1 cat "$state/site/host.pem" >"$tmp/tls/server-cert.pem"
@@ -304,10 +304,9 @@ measure_stock_tls ()
     stock_server srv1 --port=$NBD_PORT --tls-creds=tls0 --object \
         "tls-creds-x509,id=tls0,endpoint=server,dir=$tmp/tls,verify-peer=on,priority=NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM"
     wait_for 10 on pc1 nbdinfo --size "$(stock_uri)"
-    server=$(pgrep -P "$stock_pid" qemu-nbd || echo "$stock_pid")
-    before=$(cpu_ms "$server")
+    before=$(cpu_ms "$stock_pid")
     on_seconds=600 on pc1 nbdcopy --connections=1 "$(stock_uri)" null:
-    figure stock-tls-server-cpu "$(awk -v ms=$(($(cpu_ms "$server") - before)) -v bytes="$(golden_data)" 'BEGIN { print ms / 1000 / (bytes / 1024 ^ 3) }')"
+    figure stock-tls-server-cpu "$(awk -v ms=$(($(cpu_ms "$stock_pid") - before)) -v bytes="$(golden_data)" 'BEGIN { print ms / 1000 / (bytes / 1024 ^ 3) }')"
     stop "$stock_pid"
 }
 
@@ -349,9 +348,9 @@ measure_heartbeats ()
     on srv1 cat "$state/site/site.pub" >"$tmp/tls/site.pub"
     on srv1 gild-services restart >>"$office_log" 2>&1
     gildd=$(gildd_of srv1)
-    on_seconds=600 on office "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
-        "$hosts" "$seconds" 10 >"$tmp/many" 2>&1 &
-    many=$!
+    start_on office "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
+        "$hosts" "$seconds" 10 >"$tmp/many" 2>&1
+    many=$started_pid
     wait_for 120 grep -q start "$tmp/many"
     before=$(cpu_ms "$gildd")
     wait "$many"

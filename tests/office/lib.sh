@@ -87,6 +87,14 @@ on ()
         timeout --foreground "${on_seconds:-120}" "${@:2}"
 }
 
+# start_on HOST COMMAND…: the same without a limit, in the background; its PID in $started_pid.
+start_on ()
+{
+    local pid=${host_pid[$1]}
+    nsenter --mount="/proc/$pid/ns/mnt" --net="/proc/$pid/ns/net" --uts="/proc/$pid/ns/uts" -- "${@:2}" &
+    started_pid=$!
+}
+
 # start_host NAME: its services, which end with the test.
 start_host ()
 {

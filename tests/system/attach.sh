@@ -164,6 +164,7 @@ test_cap ()
     run_fails 'more than the cap is refused' 1 '.' dd if=/dev/urandom of="$A/much" bs=1M count=60 conv=fsync
     full=$(used "$A" 2>/dev/null)
     diag "overlay: $full of $((16 << 20))"
+    like 'gild desktops says so' "$(gild desktops 2>/dev/null)" "^$A: its overlay is nearly full"
     [ "$full" -le $((16 << 20)) ] && ok 'and the cap holds' || not_ok 'and the cap holds'
     run_ok 'detach a full one' gild detach "$A"
     leaves_nothing_of "nothing is left of a full one"
@@ -200,6 +201,7 @@ test_kills ()
     like 'gildd still lists it' "$(row "$A")" 'attached'
     pkill -KILL -x qemu-storage-da
     wait_for 10 has_no_server
+    like 'its loss is seen' "$(gild desktops)" "^$A: its disk is lost.*gild detach $A"
     drop_caches
     run_fails 'without its server the drive fails' 1 'nput/output error' cat "$A/random"
     run_ok 'and can be detached' gild detach "$A"

@@ -15,7 +15,7 @@ exposure ()
         exec systemd-analyze --no-pager security --offline=true --threshold="$1" "$2"' - "$EXPOSURE_MAX" "$1"
 }
 
-for unit in gildd.service gild-nbd.service; do
+for unit in gildd.service gild-nbd.service gild-serve@.service; do
     file=${builddir:?}/daemon/$unit
     run_ok "$unit exposes at most $EXPOSURE_MAX tenths" exposure "$file"
     diag "$(tail -n 1 "$tmp/stdout")"

@@ -5,6 +5,7 @@
 # TORTURE_COUNT kills; programs that were done before their instant came are not counted, nor those that were
 # interrupted (SIGINT) instead, one in six.
 . "$(dirname "$0")/lib.sh"
+needs pgrep
 
 readonly count=${TORTURE_COUNT:-12}
 kills=0 runs=0
@@ -68,6 +69,12 @@ check ()
     [ -z "$wrong" ] && sound && same_bytes one/disk "$is"
 }
 
+# is_unread FILE: no qemu-nbd has outlived the publish that started it.
+is_unread ()
+{
+    ! pgrep -f "^[^ ]*qemu-nbd .*$1"
+}
+
 make_raw "$tmp/disk.raw" $((12 * 1024 * 1024))
 new_disk
 operate init
@@ -86,6 +93,7 @@ while [ "$kills" -lt "$count" ] && [ "$runs" -lt $((count * 10)) ]; do
 done
 publish_disk one/disk "$tmp/disk.raw" && all_bytes_right && settles one/disk || :
 point 'at the end all versions are whole, and gc leaves no litter'
+run_ok 'nobody reads the disk any more' wait_for 10 is_unread "$tmp/disk.raw"
 is 'so many were killed' "$kills" "$count"
 diag "$kills kills in $runs runs; $tap_failed tests failed"
 done_testing

@@ -123,6 +123,24 @@ make_litter ()
     mkdir -p "$state/images/no/disk"
 }
 
+# make_profile: the first version of one/disk has a boot profile, which those after it inherit.
+make_profile ()
+{
+    echo '{"format":"gild-profile-1","image":"one/disk","version":1,"boots":3,"positions":[1,0]}' >"$state/images/one/disk/1.profile"
+}
+
+# profiles_whole: a boot profile may be lost, and is never there in part.
+profiles_whole ()
+{
+    local profile
+    for profile in "$state"/images/*/*/[0-9]*.profile; do
+        [ ! -e "$profile" ] || jq -e '.format == "gild-profile-1" and (.positions | length > 0)' "$profile" >/dev/null || {
+            wrong="$profile: $(cat "$profile")"
+            return 1
+        }
+    done
+}
+
 # is_old_or_new OPERATION OLD NEW: the disk has the one outcome or the other; which is in $which.
 is_old_or_new ()
 {

@@ -55,7 +55,9 @@ record_all ()
     new_disk
     recorded init
     recorded first
+    make_profile
     recorded second
+    [ -e "$state/images/one/disk/2.profile" ] || not_ok 'the second version inherits the boot profile'
     # When the chunks have their names and nobody has synced them; then the same disk is published again.
     killed known sync:2:kill gild publish one/disk "$tmp/c.raw"
     recorded known
@@ -88,7 +90,7 @@ cut_power ()
 
 goes_on ()
 {
-    [ -z "$wrong" ] && { [ -e "$state/site" ] || operate init; } && sound && all_bytes_right &&
+    [ -z "$wrong" ] && { [ -e "$state/site" ] || operate init; } && sound && profiles_whole && all_bytes_right &&
         publish_disk "$1" "$tmp/next.raw" && settles "$1"
 }
 

@@ -67,7 +67,7 @@ static void
 test_bit_by_bit (LibraryFixture *f, gconstpointer data)
 {
   g_autoptr (Completeness) completeness = completeness_new (f->library);
-  guint8 bytes[20];
+  guint8 bytes[200];
   guint64 missing;
 
   for (guint i = 0; i < sizeof bytes; i++)
@@ -80,6 +80,21 @@ test_bit_by_bit (LibraryFixture *f, gconstpointer data)
     }
   completeness_scan (completeness, 9);
   assert_missing (completeness, "demo/desktop@1", sizeof bytes);
+  library_fixture_add_chunk (f, 1);
+  library_fixture_add_chunk (f, 101);
+  for (guint i = 0; i < 8; i++) // of a version that was counted fewer at a time
+    completeness_scan (completeness, 9);
+  assert_missing (completeness, "demo/desktop@1", sizeof bytes - 1);
+  for (guint i = 0; i < 8; i++)
+    completeness_scan (completeness, 9);
+  assert_missing (completeness, "demo/desktop@1", sizeof bytes - 2);
+
+  // Of two new ones the newer one is counted first.
+  library_fixture_add_version (f, "demo/erp", 1, bytes, sizeof bytes);
+  library_fixture_add_version (f, "demo/erp", 2, bytes, sizeof bytes);
+  completeness_scan (completeness, 20);
+  g_assert_true (completeness_get (completeness, "demo/erp@2", &missing));
+  g_assert_false (completeness_get (completeness, "demo/erp@1", &missing));
 }
 
 /* What cannot be read is not told, and does not keep the others from being counted.  */

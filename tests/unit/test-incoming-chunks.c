@@ -178,11 +178,14 @@ test_flush (Fixture *f, gconstpointer data)
   g_autofree Chunk *chunk = make_chunk (3);
 
   g_assert_true (incoming_chunks_flush (incoming, NULL)); // nothing is no trouble
+  g_assert_false (incoming_chunks_has (incoming, &chunk->id));
   add (incoming, chunk);
   add (incoming, chunk);
   assert_reads (f, chunk);
+  g_assert_true (incoming_chunks_has (incoming, &chunk->id));
   g_assert_false (chunk_store_keeps (f->store, &chunk->id)); // not before it is durable
   g_assert_true (incoming_chunks_flush (incoming, NULL));
+  g_assert_true (incoming_chunks_has (incoming, &chunk->id));
   g_assert_true (chunk_store_keeps (f->store, &chunk->id));
   assert_reads (f, chunk);
   g_assert_cmpuint (count_incoming (f), ==, 0);

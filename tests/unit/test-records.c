@@ -261,6 +261,30 @@ test_channel_records (void)
   g_assert_cmpuint (channel_record_get (again, "other"), ==, 0);
 }
 
+static void
+test_expiry (void)
+{
+  static const struct
+  {
+    const char *expires;
+    gboolean is_expired;
+  } CASES[] = {
+    { "", TRUE },
+    { "soon", TRUE },
+    { "2026-11-21T12:00:00Z", TRUE },
+    { "2026-11-21T12:00:01Z", FALSE },
+    { "2027-01-01T00:00:00Z", FALSE },
+  };
+  g_autoptr (GDateTime) now = g_date_time_new_utc (2026, 11, 21, 12, 0, 0);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (CASES); i++)
+    {
+      g_autoptr (ChannelRecord) record = channel_record_new ("demo/desktop");
+      record->expires = g_strdup (CASES[i].expires);
+      g_assert_cmpint (channel_record_is_expired (record, now), ==, CASES[i].is_expired);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -273,5 +297,6 @@ main (int argc, char **argv)
   g_test_add_func ("/record/version/bad", test_bad_version_records);
   g_test_add_func ("/record/version/round-trip", test_version_record);
   g_test_add_func ("/record/channels", test_channel_records);
+  g_test_add_func ("/record/channels/expiry", test_expiry);
   return g_test_run ();
 }
