@@ -99,7 +99,6 @@ site_network_remove_host (SiteNetwork *network, const char *name, GError **error
     }
   host_list_remove (network->list, name);
   upkeep_poke (network->upkeep);
-  g_message ("%s is removed from the site", name);
   return TRUE;
 }
 
