@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/control-client.h"
 #include "daemon/libvirt-connection.h"
@@ -15,9 +16,12 @@
 #include "qcow-backing/size.h"
 #include "virt-hooks/attachment.h"
 #include "virt-hooks/metadata.h"
+#include "virt-hooks/overlay-mount.h"
 
 #define TIMEOUT_SECONDS 5
 #define NOTICE_MAX      4096
+
+#define NEARLY_FULL_PERCENT 85
 
 /* The row of a desktop, or of an attachment.  */
 typedef struct
@@ -150,6 +154,31 @@ compare_desktops (gconstpointer a, gconstpointer b)
   return strcmp (x->name, y->name);
 }
 
+/* Whether what is attached as PIN still has its disk; who is not root sees only that it is mounted.
+ */
+static gboolean
+is_attached (const Config *config, const Pin *pin)
+{
+  g_autoptr (OverlayMount) overlays =
+      geteuid () == 0 ? overlay_mount_open (config->run_dir, pin->name, NULL) : NULL;
+
+  return attachment_is_mounted (pin->directory) && (!overlays || overlay_mount_is_held (overlays));
+}
+
+/* What is to be said of an attachment; NULL where all is good.  */
+static char *
+attachment_notice (const Desktop *desktop, gboolean attached)
+{
+  if (!attached)
+    return g_strdup_printf ("its disk is lost, with what was written: `gild detach %s`",
+                            desktop->directory);
+  if (desktop->cap == 0 || desktop->used < desktop->cap / 100 * NEARLY_FULL_PERCENT)
+    return NULL;
+  g_autofree char *used = size_format (desktop->used), *cap = size_format (desktop->cap);
+  return g_strdup_printf (
+      "its overlay is nearly full (%s of %s); writes will fail as on a full disk", used, cap);
+}
+
 /* Add the attachments among PINS to DESKTOPS.  */
 static void
 list_attachments (GPtrArray *desktops, const Config *config, JsonArray *pins)
@@ -162,10 +191,12 @@ list_attachments (GPtrArray *desktops, const Config *config, JsonArray *pins)
       Desktop *desktop = g_new0 (Desktop, 1);
       desktop->name = g_strdup (pin->name);
       desktop->directory = g_strdup (pin->directory);
-      desktop->state = attachment_is_mounted (pin->directory) ? "attached" : "lost";
+      gboolean attached = is_attached (config, pin);
+      desktop->state = attached ? "attached" : "lost";
       desktop->images = g_ptr_array_new_with_free_func (g_free);
       add_pinned_images (desktop, pin);
       overlay_measure (config, desktop->name, &desktop->used, &desktop->cap);
+      desktop->notice = attachment_notice (desktop, attached);
       g_ptr_array_add (desktops, desktop);
     }
 }
@@ -197,6 +228,12 @@ format_size (guint64 bytes)
   return bytes ? size_format (bytes) : g_strdup ("-");
 }
 
+static const char *
+name_of (const Desktop *desktop)
+{
+  return desktop->directory ? desktop->directory : desktop->name;
+}
+
 static void
 print_text (GPtrArray *desktops)
 {
@@ -211,15 +248,14 @@ print_text (GPtrArray *desktops)
       g_autofree char **names = g_new0 (char *, desktop->images->len + 1);
       memcpy (names, desktop->images->pdata, desktop->images->len * sizeof *names);
       g_autofree char *images = g_strjoinv (", ", names);
-      const char *name = desktop->directory ? desktop->directory : desktop->name;
-      table_add (table, name, desktop->state, used, cap, spilled, images, NULL);
+      table_add (table, name_of (desktop), desktop->state, used, cap, spilled, images, NULL);
     }
   table_print (table);
   for (guint i = 0; i < desktops->len; i++)
     {
       const Desktop *desktop = desktops->pdata[i];
       if (desktop->notice)
-        printf ("%s: %s\n", desktop->name, desktop->notice);
+        printf ("%s: %s\n", name_of (desktop), desktop->notice);
     }
 }
 

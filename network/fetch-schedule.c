@@ -145,6 +145,7 @@ fetch_schedule_want (FetchSchedule *schedule, const ChunkId *id, FetchUrgency ur
     raise_urgency (schedule, want, urgency);
   if (reach == FETCH_FROM_ORIGINS && want->reach != reach)
     shorten_reach (schedule, want);
+  want->is_patient |= urgency == FETCH_DEMAND && reach == FETCH_FROM_ANYONE;
   wanted_chunk_add_waiter (want, deadline_us, func, data);
   schedule->first_deadline_us = MIN (schedule->first_deadline_us, deadline_us);
 }
@@ -154,12 +155,11 @@ static void
 end_round (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
 {
   gboolean is_refused = want->tried.n > 0 && want->n_refusals == want->tried.n;
-  gboolean is_patient = want->urgency == FETCH_DEMAND && want->reach == FETCH_FROM_ANYONE;
   gboolean is_alone = chunk_sources_is_empty (schedule->sources, want->reach);
   g_autoptr (GError) error = NULL;
   char hex[CHUNK_HEX_SIZE];
 
-  if (is_alone || (is_refused && !is_patient))
+  if (is_alone || (is_refused && !want->is_patient))
     {
       chunk_id_to_hex (&want->id, hex);
       fail_code (&error, G_IO_ERROR_NOT_FOUND,

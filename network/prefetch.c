@@ -217,6 +217,8 @@ run_job (Prefetch *prefetch, Job *job, GError **error)
   g_mutex_unlock (&prefetch->lock);
   const Run run = { prefetch, job, NULL };
   gboolean ok = complete (&run, image, version, &missing, error);
+  if (!ok)
+    g_prefix_error (error, "%s@%u is not complete: ", image, version);
   g_mutex_lock (&prefetch->lock);
   job->missing_bytes = missing;
   g_mutex_unlock (&prefetch->lock);

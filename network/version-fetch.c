@@ -7,7 +7,7 @@
 #include "profile-fetch.h"
 
 #define WINDOW           1024
-#define DEADLINE_SECONDS 60
+#define DEADLINE_SECONDS 30
 #define PACE_CHUNKS      64 // wanted at once, where there is a limit
 #define TELL_US          (G_USEC_PER_SEC / 5)
 

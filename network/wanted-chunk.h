@@ -11,6 +11,7 @@ typedef struct
   ChunkId id; // first, so that it is a key
   FetchUrgency urgency;
   FetchReach reach;
+  gboolean is_patient;      // somebody here waits for it, also while no host has it
   GArray *waiters;          // each with its deadline
   gint64 first_deadline_us; // G_MAXINT64 where nobody waits
   ChunkTried tried;         // in this round

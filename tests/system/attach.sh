@@ -113,6 +113,18 @@ test_refusals ()
     run_fails 'somebody else than root' 1 'only root' setpriv --reuid gild --clear-groups gild attach demo/erp "$A"
     run_fails 'nor may they detach' 1 'only root' setpriv --reuid gild --clear-groups gild detach "$A"
     leaves_nothing_of 'nothing is left of that'
+    run_fails 'a kernel without FUSE' 1 'no FUSE .see .modprobe fuse' with_devices null
+    run_fails 'a kernel without loop devices' 1 'no free loop device .see .modprobe loop' with_devices null fuse
+    leaves_nothing_of 'nothing is left of these'
+}
+
+# with_devices DEVICE…: attach where there are no others.
+with_devices ()
+{
+    mkdir -p "$tmp/dev"
+    # shellcheck disable=SC2016
+    unshare --mount bash -euc 'mount -t tmpfs gild-test "$1"; (cd /dev && cp -a "${@:3}" "$1"); mount --move "$1" /dev
+        exec gild attach demo/erp "$2"' - "$tmp/dev" "$A" "$@"
 }
 
 # A disk with partitions, of which the second has a file system.
@@ -164,6 +176,7 @@ test_cap ()
     run_fails 'more than the cap is refused' 1 '.' dd if=/dev/urandom of="$A/much" bs=1M count=60 conv=fsync
     full=$(used "$A" 2>/dev/null)
     diag "overlay: $full of $((16 << 20))"
+    like 'gild desktops says so' "$(gild desktops 2>/dev/null)" "^$A: its overlay is nearly full"
     [ "$full" -le $((16 << 20)) ] && ok 'and the cap holds' || not_ok 'and the cap holds'
     run_ok 'detach a full one' gild detach "$A"
     leaves_nothing_of "nothing is left of a full one"
@@ -200,6 +213,7 @@ test_kills ()
     like 'gildd still lists it' "$(row "$A")" 'attached'
     pkill -KILL -x qemu-storage-da
     wait_for 10 has_no_server
+    like 'its loss is seen' "$(gild desktops)" "^$A: its disk is lost.*gild detach $A"
     drop_caches
     run_fails 'without its server the drive fails' 1 'nput/output error' cat "$A/random"
     run_ok 'and can be detached' gild detach "$A"
