@@ -232,6 +232,13 @@ measure_one_cold ()
     requests=$tmp/boot.requests
 }
 
+# left_alone HOST…: how often one of them has given up another one for a while.
+left_alone ()
+{
+    local host
+    for host; do on "$host" cat "$run/gildd.log"; done | tee -a "$tmp/all-logs" | grep -c 'left alone' || :
+}
+
 measure_all_cold ()
 {
     local host
@@ -248,6 +255,8 @@ measure_all_cold ()
     figure all-cold-median-seconds "$(median_boot $(pcs 1 "$PCS"))"
     figure all-cold-bytes "$sent"
     figure all-cold-booted "$booted"
+    # shellcheck disable=SC2046
+    figure all-cold-left-alone "$(left_alone $(pcs 1 "$PCS"))"
 }
 
 measure_prefetched ()
@@ -345,21 +354,21 @@ measure_month ()
 # measure_heartbeats: 250 hosts that are there and do nothing.
 measure_heartbeats ()
 {
-    local hosts=250 seconds=60 gildd before many
+    local hosts=250 seconds=60 gildd before senders
     mkdir -p "$tmp/tls"
-    add_host office
-    on office bash -c 'for ((i = 1; i <= 250; i++)); do ip address add 10.90.1.$i/16 dev eth0; done'
+    add_host many
+    on many bash -c 'for ((i = 1; i <= 250; i++)); do ip address add 10.90.1.$i/16 dev eth0; done'
     on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca.pem"
     on srv1 cat "$state/site/ca-key.pem" >"$tmp/tls/ca-key.pem"
     on srv1 cat "$state/site/site.pub" >"$tmp/tls/site.pub"
     on srv1 gild-services restart >>"$office_log" 2>&1
     gildd=$(gildd_of srv1)
-    start_on office "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
+    start_on many "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
         "$hosts" "$seconds" 10 >"$tmp/many" 2>&1
-    many=$started_pid
+    senders=$started_pid
     wait_for 120 grep -q start "$tmp/many"
     before=$(cpu_ms "$gildd")
-    wait "$many"
+    wait "$senders"
     figure heartbeats-cpu "$(awk -v ms=$(($(cpu_ms "$gildd") - before)) -v s="$seconds" 'BEGIN { print ms / 10 / s }')"
     figure heartbeats-memory "$(awk '/^VmHWM:/ { print $2 / 1024 }' "/proc/$gildd/status")"
     figure heartbeats-sent "$(tail -n 1 "$tmp/many" | cut -d ' ' -f 1)"
@@ -399,7 +408,7 @@ for host in $(pcs 1 "$PCS"); do
     add_host "$host" $'[fetch]\nprefetch=never'
     limit "$host" "$LINK"
 done
-measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month heartbeats kill}
+measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month kill heartbeats}
 for measure in $measures; do
     say "$measure"
     case $measure in
