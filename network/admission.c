@@ -114,7 +114,7 @@ admission_invite (const Config *config, guint seconds, GError **error)
   g_autoptr (CertificateAuthority) authority = host_identity_load_authority (directory, error);
   g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
   g_autoptr (GDateTime) end = g_date_time_add_seconds (now, seconds);
-  g_autofree char *expires = g_date_time_format_iso8601 (end);
+  g_autofree char *expires = g_date_time_format (end, "%FT%TZ");
   guint8 secret[JOIN_SECRET_SIZE];
   guint count;
 

@@ -18,6 +18,7 @@
 
 struct ChunkSender
 {
+  gatomicrefcount references;
   ChunkStore *store;
   SiteClock *clock;
   const SiteServerCalls *calls;
@@ -30,6 +31,7 @@ struct ChunkSender
 /* An answer, shared by the connection and by each fetch for it.  */
 typedef struct
 {
+  gatomicrefcount references;
   ChunkSender *sender;
   SiteWait wait;
   ChunkId *chunks;
@@ -56,8 +58,9 @@ ChunkSender *
 chunk_sender_new (ChunkStore *store, guint64 upload_limit, SiteClock *clock,
                   const SiteServerCalls *calls)
 {
-  ChunkSender *sender = g_atomic_rc_box_new0 (ChunkSender);
+  ChunkSender *sender = g_new0 (ChunkSender, 1);
 
+  g_atomic_ref_count_init (&sender->references);
   sender->store = store;
   sender->clock = site_clock_ref (clock);
   sender->calls = calls;
@@ -72,23 +75,19 @@ chunk_sender_new (ChunkStore *store, guint64 upload_limit, SiteClock *clock,
 ChunkSender *
 chunk_sender_ref (ChunkSender *sender)
 {
-  return g_atomic_rc_box_acquire (sender);
-}
-
-static void
-clear_sender (gpointer data)
-{
-  ChunkSender *sender = data;
-
-  chunk_store_free (sender->store);
-  site_clock_unref (sender->clock);
-  g_mutex_clear (&sender->upload_lock);
+  g_atomic_ref_count_inc (&sender->references);
+  return sender;
 }
 
 void
 chunk_sender_unref (ChunkSender *sender)
 {
-  g_atomic_rc_box_release_full (sender, clear_sender);
+  if (!g_atomic_ref_count_dec (&sender->references))
+    return;
+  chunk_store_free (sender->store);
+  site_clock_unref (sender->clock);
+  g_mutex_clear (&sender->upload_lock);
+  g_free (sender);
 }
 
 /* Read chunk ID as it lies in the store; its size, -1 where it is not there or is no chunk.  */
@@ -112,21 +111,25 @@ pay (ChunkSender *sender, gsize size)
   return wait_us;
 }
 
+static Stream *
+ref_stream (Stream *stream)
+{
+  g_atomic_ref_count_inc (&stream->references);
+  return stream;
+}
+
 static void
-clear_stream (gpointer data)
+unref_stream (gpointer data)
 {
   Stream *stream = data;
 
+  if (!g_atomic_ref_count_dec (&stream->references))
+    return;
   chunk_sender_unref (stream->sender);
   g_free (stream->chunks);
   g_array_unref (stream->fetched);
   g_mutex_clear (&stream->lock);
-}
-
-static void
-unref_stream (gpointer stream)
-{
-  g_atomic_rc_box_release_full (stream, clear_stream);
+  g_free (stream);
 }
 
 static void
@@ -152,11 +155,11 @@ fetch (Stream *stream, const ChunkId *id)
 
   if (g_atomic_int_add (&sender->n_forwarded, 1) < FORWARDED_MAX)
     {
-      sender->calls->want (sender->calls->data, id, on_fetched, g_atomic_rc_box_acquire (stream));
+      sender->calls->want (sender->calls->data, id, on_fetched, ref_stream (stream));
       return;
     }
   g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_BUSY, "too many");
-  on_fetched (id, error, g_atomic_rc_box_acquire (stream));
+  on_fetched (id, error, ref_stream (stream));
 }
 
 /* Put the chunks of WANT that are here first, and fetch the others.  */
@@ -299,7 +302,8 @@ chunk_sender_stream (ChunkSender *sender, struct MHD_Connection *connection, con
 
   if (one)
     return one;
-  Stream *stream = g_atomic_rc_box_new (Stream);
+  Stream *stream = g_new (Stream, 1);
+  g_atomic_ref_count_init (&stream->references);
   stream->sender = chunk_sender_ref (sender);
   site_wait_init (&stream->wait, connection);
   stream->n_here = stream->n_taken = 0;

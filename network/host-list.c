@@ -11,13 +11,14 @@
 #include "qcow-backing/json-read.h"
 
 #define DATE_SIZE_MAX 40
-#define FILE_SIZE_MAX (16u << 20)
+#define NEWS_SECONDS  60 // that the news of a removal may take to reach every origin
 
 struct HostList
 {
   char *path, *own_name;
-  GMutex lock;       // guards what follows
-  GHashTable *hosts; // name, owned by the host -> Host *
+  GMutex lock;         // guards what follows
+  GHashTable *hosts;   // name, owned by the host -> Host *
+  GHashTable *removed; // name -> gint64 *, when it was
   HostListGeneration generation;
   HostListGeneration saved;  // that the file has
   gint64 next_transition_us; // when the next live host will be none, if nothing is heard of it
@@ -130,6 +131,7 @@ host_list_new (const char *path, const char *own_name)
   list->path = g_strdup (path);
   list->own_name = g_strdup (own_name);
   list->hosts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)host_unref);
+  list->removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   list->next_transition_us = G_MAXINT64;
   g_mutex_init (&list->lock);
   if ((!g_file_get_contents (path, &text, &size, &error) || !load (list, text, size, &error))
@@ -147,6 +149,7 @@ host_list_free (HostList *list)
   g_free (list->path);
   g_free (list->own_name);
   g_hash_table_unref (list->hosts);
+  g_hash_table_unref (list->removed);
   g_mutex_clear (&list->lock);
   g_free (list);
 }
@@ -244,8 +247,19 @@ host_list_put (HostList *list, Host *host)
   gint64 now_us = g_get_monotonic_time ();
   gboolean done = put (list, host, now_us);
 
+  g_hash_table_remove (list->removed, host->name); // it was let in again
   find_next_transition (list, now_us);
   return done;
+}
+
+/* Whether HOST, as somebody else knows it, was removed here, which that one may not have heard yet.
+ */
+static gboolean
+was_removed (const HostList *list, const Host *host)
+{
+  const gint64 *removed_us = g_hash_table_lookup (list->removed, host->name);
+
+  return removed_us && host->seen_us < *removed_us + (gint64)NEWS_SECONDS * G_USEC_PER_SEC;
 }
 
 /* Forget who is not live and not among NAMED, which a publisher named; LOCK is held.  */
@@ -279,7 +293,8 @@ host_list_merge (HostList *list, const Host *origin, JsonObject *answer, GError 
     {
       const Host *host = hosts->pdata[i];
       by_publisher = by_publisher || (g_str_equal (host->name, origin->name) && host->is_publisher);
-      put (list, hosts->pdata[i], now_us);
+      if (!was_removed (list, host))
+        put (list, hosts->pdata[i], now_us);
     }
   if (by_publisher)
     forget_unnamed (list, hosts, now_us);
@@ -306,8 +321,10 @@ void
 host_list_remove (HostList *list, const char *name)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&list->lock);
+  gint64 now_us = g_get_monotonic_time ();
 
   forget (list, name);
+  g_hash_table_replace (list->removed, g_strdup (name), g_memdup2 (&now_us, sizeof now_us));
 }
 
 JsonObject *

@@ -58,7 +58,8 @@ gboolean host_list_merge (HostList *list, const Host *origin, JsonObject *answer
    over.  */
 void host_list_touch (HostList *list, const char *const *names);
 
-/* Forget host NAME, which was removed from the site.  */
+/* Forget host NAME, which was removed from the site.  What others still say of it is passed over,
+   until host_list_put has it again.  */
 void host_list_remove (HostList *list, const char *name);
 
 /* { "format", "written", "hosts" }; with OWN, which is this host and may be NULL, among them.  */

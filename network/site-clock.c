@@ -7,6 +7,7 @@
 
 struct SiteClock
 {
+  gatomicrefcount references;
   void (*every_second) (gpointer data);
   gpointer data;
   GThread *thread;
@@ -71,8 +72,9 @@ run (gpointer data)
 SiteClock *
 site_clock_new (void (*every_second) (gpointer data), gpointer data)
 {
-  SiteClock *clock = g_atomic_rc_box_new0 (SiteClock);
+  SiteClock *clock = g_new0 (SiteClock, 1);
 
+  g_atomic_ref_count_init (&clock->references);
   clock->every_second = every_second;
   clock->data = data;
   g_mutex_init (&clock->lock);
@@ -85,22 +87,18 @@ site_clock_new (void (*every_second) (gpointer data), gpointer data)
 SiteClock *
 site_clock_ref (SiteClock *clock)
 {
-  return g_atomic_rc_box_acquire (clock);
-}
-
-static void
-clear (gpointer data)
-{
-  SiteClock *clock = data;
-
-  g_mutex_clear (&clock->lock);
-  g_cond_clear (&clock->changed);
+  g_atomic_ref_count_inc (&clock->references);
+  return clock;
 }
 
 void
 site_clock_unref (SiteClock *clock)
 {
-  g_atomic_rc_box_release_full (clock, clear);
+  if (!g_atomic_ref_count_dec (&clock->references))
+    return;
+  g_mutex_clear (&clock->lock);
+  g_cond_clear (&clock->changed);
+  g_free (clock);
 }
 
 void

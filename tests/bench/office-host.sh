@@ -6,6 +6,7 @@
 . "$(dirname "$0")/../office/lib.sh"
 . "$(dirname "$0")/../office/boot.sh"
 readonly PCS=${GILD_BENCH_PCS:-20} LINK=${GILD_BENCH_LINK:-100mbit} NBD_PORT=10809
+readonly ZERO_CHUNK=$(head -c 65536 /dev/zero | sha256sum | cut -c -64)
 # What a boot takes with nothing to wait for: without KVM, on a PC that does nothing else (what else ran while the boot
 # was recorded is none of it); and with KVM.
 readonly THINK_SECONDS=${GILD_BENCH_THINK:-12} FAST_SECONDS=3
@@ -200,11 +201,15 @@ join_pcs ()
 {
     local host
     for host; do
-        join srv1 "$host"
+        if on "$host" test -e "$state/site/host.pem"; then
+            on "$host" gild-services start >>"$office_log" 2>&1
+        else
+            join srv1 "$host"
+        fi
     done
     for host; do
-        wait_for 60 has_version "$host" demo/debian@1
-        wait_for 60 lives "$host" srv1
+        wait_for 120 has_version "$host" demo/debian@1
+        wait_for 120 lives "$host" srv1
     done
 }
 
@@ -220,11 +225,18 @@ measure_one_cold ()
     figure one-cold-seconds "$slowest"
     figure one-cold-bytes "$sent"
     empty_store pc1
-    wait_for 60 lives pc1 srv1
+    wait_for 120 lives pc1 srv1
     requests=$tmp/fast.requests
     boots gild pc1
     figure one-fast-seconds "$slowest"
     requests=$tmp/boot.requests
+}
+
+# left_alone HOST…: how often one of them has given up another one for a while.
+left_alone ()
+{
+    local host
+    for host; do on "$host" cat "$run/gildd.log"; done | tee -a "$tmp/all-logs" | grep -c 'left alone' || :
 }
 
 measure_all_cold ()
@@ -234,7 +246,7 @@ measure_all_cold ()
     join_pcs $(pcs 2 "$PCS")
     empty_store pc1
     for host in $(pcs 1 "$PCS"); do
-        wait_for 60 all_live "$host" || say "$host does not know all of the others"
+        wait_for 120 all_live "$host" || say "$host does not know all of the others"
     done
     # shellcheck disable=SC2046
     boots gild $(pcs 1 "$PCS")
@@ -243,6 +255,8 @@ measure_all_cold ()
     figure all-cold-median-seconds "$(median_boot $(pcs 1 "$PCS"))"
     figure all-cold-bytes "$sent"
     figure all-cold-booted "$booted"
+    # shellcheck disable=SC2046
+    figure all-cold-left-alone "$(left_alone $(pcs 1 "$PCS"))"
 }
 
 measure_prefetched ()
@@ -269,7 +283,7 @@ measure_whole ()
     limit srv1 1gbit
     empty_store pc1
     wait_for 120 is_quiet pc1
-    data=$(golden_data)
+    data=$(golden_data -u)
     server=$(cpu_ms "$(gildd_of srv1)") client=$(cpu_ms "$(gildd_of pc1)")
     before=$(bytes_in pc1) from=$EPOCHREALTIME
     on_seconds=600 on pc1 gild fetch demo/debian >>"$office_log" 2>&1
@@ -285,10 +299,10 @@ gildd_of ()
     pgrep -P "$(on "$1" cat "$run/gildd.pid")"
 }
 
-# golden_data: bytes of the image that are not zero, by chunks.
+# golden_data [-u]: bytes of the image in chunks that are not zero; with -u in chunks that differ.
 golden_data ()
 {
-    sort -u "$tmp/ids" | wc -l | awk '{ print $1 * 65536 }'
+    grep -v "^$ZERO_CHUNK" "$tmp/ids" | sort "$@" | wc -l | awk '{ print $1 * 65536 }'
 }
 
 # measure_stock_tls: the same data, from qemu-nbd with the site's certificates and the same cipher.
@@ -296,6 +310,7 @@ measure_stock_tls ()
 {
     local before
     mkdir -p "$tmp/tls"
+    echo "${host_address[srv1]} srv1.gild.internal" >>/etc/hosts
     on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca-cert.pem"
     on srv1 cat "$state/site/host.pem" >"$tmp/tls/server-cert.pem"
     on srv1 cat "$state/site/host-key.pem" >"$tmp/tls/server-key.pem"
@@ -312,7 +327,7 @@ measure_stock_tls ()
 
 stock_uri ()
 {
-    echo "nbds://${host_address[srv1]}:$NBD_PORT/?tls-certificates=$tmp/tls"
+    echo "nbds://srv1.gild.internal:$NBD_PORT/?tls-certificates=$tmp/tls"
 }
 
 # measure_month: what a PC fetches that has version 1 whole when there are 30 more.
@@ -321,7 +336,7 @@ measure_month ()
     local i before
     head -c 100M /dev/urandom >"$tmp/month.raw"
     on srv1 gild publish demo/month "$tmp/month.raw" >>"$office_log" 2>&1
-    wait_for 60 has_version pc1 demo/month@1
+    wait_for 120 has_version pc1 demo/month@1
     on pc1 gild fetch demo/month >>"$office_log" 2>&1
     unplug pc1
     for ((i = 0; i < 30; i++)); do
@@ -339,21 +354,21 @@ measure_month ()
 # measure_heartbeats: 250 hosts that are there and do nothing.
 measure_heartbeats ()
 {
-    local hosts=250 seconds=60 gildd before many
+    local hosts=250 seconds=60 gildd before senders
     mkdir -p "$tmp/tls"
-    add_host office
-    on office bash -c 'for ((i = 1; i <= 250; i++)); do ip address add 10.90.1.$i/16 dev eth0; done'
+    add_host many
+    on many bash -c 'for ((i = 1; i <= 250; i++)); do ip address add 10.90.1.$i/16 dev eth0; done'
     on srv1 cat "$state/site/ca.pem" >"$tmp/tls/ca.pem"
     on srv1 cat "$state/site/ca-key.pem" >"$tmp/tls/ca-key.pem"
     on srv1 cat "$state/site/site.pub" >"$tmp/tls/site.pub"
     on srv1 gild-services restart >>"$office_log" 2>&1
     gildd=$(gildd_of srv1)
-    start_on office "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
+    start_on many "$build/tests/office/many-hosts" "$tmp/tls" "${host_address[srv1]}" "$OFFICE_PORT" 10.90.1.1 \
         "$hosts" "$seconds" 10 >"$tmp/many" 2>&1
-    many=$started_pid
+    senders=$started_pid
     wait_for 120 grep -q start "$tmp/many"
     before=$(cpu_ms "$gildd")
-    wait "$many"
+    wait "$senders"
     figure heartbeats-cpu "$(awk -v ms=$(($(cpu_ms "$gildd") - before)) -v s="$seconds" 'BEGIN { print ms / 10 / s }')"
     figure heartbeats-memory "$(awk '/^VmHWM:/ { print $2 / 1024 }' "/proc/$gildd/status")"
     figure heartbeats-sent "$(tail -n 1 "$tmp/many" | cut -d ' ' -f 1)"
@@ -371,11 +386,12 @@ measure_kill ()
     join_pcs srv2
     on srv2 gild replica demo/debian >>"$office_log" 2>&1
     on_seconds=300 wait_for 300 is_complete srv2 demo/debian@1
+    join_pcs "${hosts[@]}"
     for host in "${hosts[@]}"; do
         empty_store "$host"
     done
     for host in "${hosts[@]}"; do
-        wait_for 60 lives "$host" srv2
+        wait_for 120 lives "$host" srv2
     done
     (sleep 3; kill_host srv1) &
     boots gild "${hosts[@]}"
@@ -392,7 +408,7 @@ for host in $(pcs 1 "$PCS"); do
     add_host "$host" $'[fetch]\nprefetch=never'
     limit "$host" "$LINK"
 done
-measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month heartbeats kill}
+measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month kill heartbeats}
 for measure in $measures; do
     say "$measure"
     case $measure in

@@ -135,6 +135,15 @@ plug ()
     on_switch ip link set "$1" up
 }
 
+# move HOST ADDRESS: as DHCP may do it.
+move ()
+{
+    on "$1" ip address flush dev eth0
+    on "$1" ip address add "$2/16" dev eth0
+    on "$1" ip route add default dev eth0
+    host_address[$1]=$2
+}
+
 # limit HOST RATE: what it sends, as tc names rates.
 limit ()
 {

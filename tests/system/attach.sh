@@ -113,6 +113,18 @@ test_refusals ()
     run_fails 'somebody else than root' 1 'only root' setpriv --reuid gild --clear-groups gild attach demo/erp "$A"
     run_fails 'nor may they detach' 1 'only root' setpriv --reuid gild --clear-groups gild detach "$A"
     leaves_nothing_of 'nothing is left of that'
+    run_fails 'a kernel without FUSE' 1 'no FUSE .see .modprobe fuse' with_devices null
+    run_fails 'a kernel without loop devices' 1 'no free loop device .see .modprobe loop' with_devices null fuse
+    leaves_nothing_of 'nothing is left of these'
+}
+
+# with_devices DEVICE…: attach where there are no others.
+with_devices ()
+{
+    mkdir -p "$tmp/dev"
+    # shellcheck disable=SC2016
+    unshare --mount bash -euc 'mount -t tmpfs gild-test "$1"; (cd /dev && cp -a "${@:3}" "$1"); mount --move "$1" /dev
+        exec gild attach demo/erp "$2"' - "$tmp/dev" "$A" "$@"
 }
 
 # A disk with partitions, of which the second has a file system.

@@ -118,6 +118,8 @@ for host in "${READERS[@]}"; do
 done
 run_ok 'one keeps whole images' on srv2 gild replica "$IMAGE"
 for host in "${READERS[@]}"; do
+    run_ok "$host has the first version" wait_for 60 has_version "$host" "$IMAGE@1"
+    : >"$tmp/reads.$host"
     read_for_ever "$host" &
     readers+=($!)
 done

@@ -3,7 +3,7 @@
 # Peers that do not keep to what hosts promise each other: a fetch beside one of them ends, and ends right.
 . "$(dirname "$0")/../office/lib.sh"
 needs curl
-readonly PROGRAMS=$build/tests/office IMAGE=demo/random FETCH_SECONDS=25
+readonly PROGRAMS=$build/tests/office IMAGE=demo/random FETCH_SECONDS=60
 # Each of them has a certificate of the site, and answers in its own way.
 readonly MODES=(wrong-bytes bomb endless endless-head slow too-long too-short redirect never waiting none garbage)
 office_up
@@ -72,6 +72,14 @@ for mode in "${MODES[@]}"; do
     run_ok "it was asked" was_asked
     stop "$bad_pid"
 done
+
+# One that means well, and has no room for what it is to fetch for others.
+on bad mount -o "remount,size=$(($(on bad du -sk "$state" | cut -f 1) + 128))k" "$state"
+on bad gild-services start >>"$office_log" 2>&1
+forget
+fetches 'a peer whose disk is full'
+on bad gild-services stop
+on bad mount -o remount,size=50% "$state"
 
 # What it would answer is not even heard.
 mkdir "$tmp/expired" "$tmp/stranger"

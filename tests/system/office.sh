@@ -57,12 +57,12 @@ run_ok 'publish' on srv1 gild publish "$IMAGE" "$guest_files/golden.qcow2"
 for host in srv2 pc1 pc2; do
     run_ok "$host joins" join srv1 "$host"
 done
-run_ok 'one has the records of the site' wait_for 20 has_version pc1 "$IMAGE@1"
+run_ok 'one has the records of the site' wait_for 60 has_version pc1 "$IMAGE@1"
 is 'and nothing of the image' "$([ "$(store_bytes pc1)" -lt 1000000 ] && echo little)" little
 run_fails 'a name that is taken' 1 . on desk gild join --name pc1 "$(on srv1 gild invite 2>/dev/null)"
 run_ok 'a replica' on srv2 gild replica "$IMAGE"
 run_ok 'which becomes complete' wait_for 120 is_complete srv2 "$IMAGE@1"
-run_ok 'the others hear of it' wait_for 60 lives pc1 srv2
+run_ok 'the others hear of it' wait_for 120 lives pc1 srv2
 like 'gild hosts lists them' "$(on pc2 gild hosts)" '^srv2 +10\.90\.'
 
 # A guest boots on a PC that joined a minute ago.
@@ -72,7 +72,7 @@ run_ok 'the PC with the guests joins' join srv1 desk
 cp "$guest_files/vmlinuz" "$guest_files/initrd.img" /var/lib/libvirt/boot
 template "target='vda' image='$IMAGE'" >"$tmp/desktop.xml"
 if [ -e "$DEBIAN" ]; then
-    run_ok 'it has the record of Debian' wait_for 20 has_version desk demo/debian@1
+    run_ok 'it has the record of Debian' wait_for 60 has_version desk demo/debian@1
     run_ok 'define a desktop from the installed template' gild define linux pc-debian --image demo/debian --virt-type qemu
     virsh -q net-define /usr/share/libvirt/networks/default.xml >/dev/null 2>&1 || :
     virsh -q net-start default >"$tmp/net.log" 2>&1 || diag_file "$tmp/net.log"
@@ -106,15 +106,15 @@ diag "srv1 sent $(($(bytes_out srv1) - before)) bytes for them"
 
 # The first origin dies while a PC reads; nothing is written to the guest but what it waits for.
 run_ok 'another PC joins' join srv1 pc3
-run_ok 'it has the records' wait_for 20 has_version pc3 "$IMAGE@1"
-run_ok 'it knows the replica' wait_for 60 lives pc3 srv2
+run_ok 'it has the records' wait_for 60 has_version pc3 "$IMAGE@1"
+run_ok 'it knows the replica' wait_for 120 lives pc3 srv2
 for host in srv1 srv2 pc1 pc2 desk; do
     limit "$host" 10mbit
 done
 from=$(bytes_in pc3)
 disk_sum pc3 "$IMAGE@1" >"$tmp/sum.pc3" &
 reader=$!
-run_ok 'it reads' wait_for 30 has_read pc3 $((from + 1000000))
+run_ok 'it reads' wait_for 60 has_read pc3 $((from + 1000000))
 kill_host srv1
 run_ok 'the first origin is killed, and its read goes on' wait "$reader"
 is 'to the end, and right' "$(cat "$tmp/sum.pc3")" "$golden"
@@ -146,12 +146,22 @@ qemu-io -f qcow2 -c 'write -P 7 200M 1M' "$tmp/next.qcow2" >>"$office_log"
 run_ok 'it publishes the next version' on srv1 gild publish "$IMAGE" "$tmp/next.qcow2"
 next=$(golden_sum "$tmp/next.qcow2")
 for host in srv2 pc1 pc2 pc3 desk; do
-    run_ok "$host hears of it" wait_for 60 has_version "$host" "$IMAGE@2"
+    run_ok "$host hears of it" wait_for 120 has_version "$host" "$IMAGE@2"
     reads "$host reads it" "$host" 2 "$next"
     reads "and the old one" "$host" 1 "$golden"
 done
 run_ok 'the guest that runs has what it started with' guest_run pc-small 'echo 3 >/proc/sys/vm/drop_caches; sha256sum </mnt/vda/random'
 guest_down pc-small
+
+# The first origin gets another address, of which nobody is told.
+move srv1 $OFFICE_NETWORK.200
+qemu-io -f qcow2 -c 'write -P 9 100M 1M' "$tmp/next.qcow2" >>"$office_log"
+run_ok 'the origin publishes at another address' on srv1 gild publish "$IMAGE" "$tmp/next.qcow2"
+third=$(golden_sum "$tmp/next.qcow2")
+for host in srv2 pc1; do
+    run_ok "$host hears of it" wait_for 120 has_version "$host" "$IMAGE@3"
+    reads "and reads it" "$host" 3 "$third"
+done
 
 # One is shut out.
 run_ok 'gild hosts remove' on srv1 gild hosts remove pc2
@@ -161,5 +171,5 @@ for host in srv1 srv2 pc1; do
         --cert "$state/site/host.pem" --key "$state/site/host-key.pem" --connect-to "::${host_address[$host]}:" \
         "https://$host.gild.internal:$OFFICE_PORT/crl.pem"
 done
-run_ok 'the others list it no more' wait_for 90 lists_no_more pc1 pc2
+run_ok 'the others list it no more' wait_for 120 lists_no_more pc1 pc2
 done_testing

@@ -128,7 +128,36 @@ publish_golden ()
     virsh dumpxml --inactive pc1 >"$tmp/pc1.xml"
 }
 
+# as_gild COMMAND…: as gildd and nbdkit are.
+as_gild ()
+{
+    setpriv --reuid gild --regid gild --clear-groups -- "$@"
+}
+
+# gild adds what it heard of the site beside the keys, and changes none of them.
+test_site ()
+{
+    local file
+    is 'the site is root'\''s, and gild adds to it' "$(stat -c '%U:%G %a' "$state/site")" 'root:gild 1775'
+    run_fails 'gild does not read the signing key' 1 'Permission denied' as_gild head -c 1 "$state/site/site.sec"
+    for file in site.pub site.sec ca.pem site.json; do
+        run_fails "gild does not replace $file" 1 'Operation not permitted' as_gild mv -f "$state/site/host.pem" "$state/site/$file"
+        run_fails "nor remove it" 1 'Operation not permitted' as_gild rm -f "$state/site/$file"
+    done
+    run_ok 'it writes the list of removed hosts' as_gild touch "$state/site/crl.pem"
+    rm "$state/site/crl.pem"
+    echo 'long enough' >"$tmp/phrase"
+    run_ok 'root exports the keys' gild key export "$tmp/site.key" --passphrase-file="$tmp/phrase"
+    rm -r "$state/site/hosts" "$state/site/ca-key.pem"
+    run_ok 'and imports them' gild key import "$tmp/site.key" --passphrase-file="$tmp/phrase"
+    is 'what is gild'\''s is gild'\''s' \
+        "$(cd "$state/site" && stat -c '%U %a' ca-key.pem hosts hosts/*.pem host-key.pem | sort -u | tr '\n' ' ')" \
+        'gild 600 gild 644 gild 700 '
+    is 'and the signing key root'\''s' "$(stat -c '%U %a' "$state/site/site.sec")" 'root 600'
+}
+
 publish_golden
+test_site
 test_hook
 test_services
 test_others

@@ -138,7 +138,8 @@ at srv publish demo/desktop "$tmp/2.raw"
 comes_true 'and its next version' 40 is_complete pc2 2
 is 'of which a chunk of the disk and one of the index differ' "$(($(chunks_of pc2) - before))" 2
 comes_true 'a host whose desktops do not use it knows of it' 20 has_version pc1 2
-is 'and has fetched what its index needs' "$(at pc1 gild images demo/desktop --json | jq -c '[.images[].missing]')" '[0,65536]'
+like 'and has fetched what its index needs' "$(at pc1 gild images demo/desktop --json | jq -c '[.images[].missing]')" \
+    '^\[0,(0|65536)\]$' # the chunk of the disk too where it is that chunk's home: pc2 has asked it
 
 # A replica stands in for the publisher.
 run_ok 'gild replica' at pc1 gild replica demo/desktop

@@ -245,7 +245,7 @@ qemu-io -f raw -r "$(uri a/busy@1)" <"$tmp/hold" >"$tmp/qemu-io.log" 2>&1 &
 stop_at_exit $!
 exec 7>"$tmp/hold"
 echo 'read -P 0 2097152 4096' >&7
-wait_for 10 grep -q 'read 4096' "$tmp/qemu-io.log"
+run_ok 'a connection holds the version' wait_for 60 grep -q 'read 4096' "$tmp/qemu-io.log"
 read_on >"$tmp/reader.log" 2>&1 &
 reader=$!
 stop_at_exit $reader

@@ -259,6 +259,26 @@ test_merge (void)
   assert_names (list, "live srv");
 }
 
+/* An origin that has not heard yet of a removal does not bring the host back.  */
+static void
+test_removed (void)
+{
+  g_autoptr (HostList) list = host_list_new ("/nonexistent/hosts.json", "srv");
+  g_autoptr (HostList) at_replica = host_list_new ("/nonexistent/hosts.json", "srv");
+  g_autoptr (Host) replica = host_new ("srv", "192.0.2.100", 4711);
+  g_autoptr (GError) error = NULL;
+
+  put (list, make_host ("pc1", "192.0.2.1", 1));
+  put (at_replica, make_host ("pc1", "192.0.2.1", 0));
+  host_list_remove (list, "pc1");
+  g_autoptr (JsonObject) answer = answer_of (at_replica, FALSE);
+  g_assert_true (host_list_merge (list, replica, answer, &error));
+  assert_names (list, "");
+  put (list, make_host ("pc1", "192.0.2.1", 0)); // it came back by itself
+  g_assert_true (host_list_merge (list, replica, answer, &error));
+  assert_names (list, "pc1");
+}
+
 static void
 test_file (void)
 {
@@ -298,6 +318,7 @@ main (int argc, char **argv)
   g_test_add_func ("/host-list/generation", test_generation);
   g_test_add_func ("/host-list/going", test_going_is_noticed);
   g_test_add_func ("/host-list/merge", test_merge);
+  g_test_add_func ("/host-list/removed", test_removed);
   g_test_add_func ("/host-list/file", test_file);
   return g_test_run ();
 }

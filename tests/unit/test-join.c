@@ -120,7 +120,7 @@ set_chain (gnutls_certificate_credentials_t credentials, const Server *server)
   gnutls_datum_t certificates = { (guint8 *)server->certificates,
                                   (guint)strlen (server->certificates) };
   gnutls_datum_t key_text = { (guint8 *)server->key, (guint)strlen (server->key) };
-  gnutls_pcert_st *chain = gnutls_calloc (2, sizeof *chain); // CREDENTIALS has them then
+  gnutls_pcert_st chain[2]; // whose contents CREDENTIALS has then
   gnutls_privkey_t key;
   guint count = 2;
 

@@ -669,6 +669,7 @@ test_bodies (Fixture *f, gconstpointer data)
 {
   g_autofree char *large = g_strnfill (5u << 20, ' ');
   g_autofree char *want = g_strnfill (CHUNK_WANT_SIZE_MAX + 1, ' ');
+  g_auto (Reply) reply;
 
   assert_status (f, "POST", "/store", "", 400);
   assert_status (f, "POST", "/store", "{}", 400);
@@ -676,8 +677,10 @@ test_bodies (Fixture *f, gconstpointer data)
   assert_status (f, "GET", "/crl.pem", "x", 413);
   assert_status (f, "POST", "/hosts/heartbeat", "[]", 400);
   assert_status (f, "POST", "/hosts/heartbeat", "{\"format\": \"gild-heartbeat-2\"}", 400);
-  assert_status (f, "POST", "/images/demo/desktop/1.profile", large, 413);
   assert_status (f, "POST", "/images/demo/desktop/1.profile", "{\"format\": 7}", 400);
+  // The answer may go under where the client has not sent all of it when the connection is closed.
+  ask (f, "POST", "/images/demo/desktop/1.profile", large, &reply);
+  g_assert_true (reply.status == 413 || reply.status == 0);
   assert_status (f, "POST", "/join", want, 413);
   assert_status (f, "GET", "/nothing", NULL, 404);
   g_assert_cmpstr (f->seen->str, ==, "");
@@ -767,16 +770,19 @@ test_records (Fixture *f, gconstpointer data)
 static void
 test_joins (Fixture *f, gconstpointer data)
 {
-  guint n_refused = 0;
+  CURL *curl =
+      client_new (f, NULL, NULL); // one connection: a handshake each would be slower than the limit
+  long status = 200;
 
-  for (guint i = 0; i < 20; i++)
+  for (guint i = 0; i < 50 && status == 200; i++)
     {
       g_auto (Reply) reply;
-      ask (f, "POST", "/join", "{\"format\": \"gild-join-1\", \"name\": \"pc5\"}", &reply);
-      g_assert_true (reply.status == 200 || reply.status == 429);
-      n_refused += reply.status == 429;
+      ask_with (f, curl, "POST", "/join", "{\"format\": \"gild-join-1\", \"name\": \"pc5\"}",
+                &reply);
+      status = reply.status;
     }
-  g_assert_cmpuint (n_refused, >=, 5);
+  g_assert_cmpint (status, ==, 429);
+  curl_easy_cleanup (curl);
   assert_status (f, "GET", "/nothing", NULL, 404);
 }
 
