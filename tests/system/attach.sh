@@ -12,13 +12,13 @@ readonly A=$tmp/a B="$tmp/b c"
 mkdir "$A" "$B"
 at_exit 'umount -l "$A" "$B" 2>/dev/null'
 
-# server: qemu-storage-daemon's processes.
 # works_in PID DIRECTORY
 works_in ()
 {
     [ "$(readlink "/proc/$1/cwd")" = "$2" ]
 }
 
+# server: qemu-storage-daemon's processes.
 server ()
 {
     pgrep -x qemu-storage-da
