@@ -39,6 +39,7 @@ run_ok 'publish' on srv1 gild publish demo/erp "$guest_files/golden.qcow2"
 for pc in pc1 pc2; do
     add_host "$pc" $'[fetch]\nprefetch=never'
     join srv1 "$pc"
+    run_ok "$pc has the record" wait_for 60 has_version "$pc" demo/erp@1
     at_exit "stop_host $pc"
     on "$pc" mkdir "$DRIVE"
     detach_at_exit "$pc"
