@@ -325,7 +325,7 @@ note_live (Known *known, JsonObject *answer)
     {
       JsonObject *host = json_array_get_object_element (hosts, i);
       guint64 seen;
-      if (json_read_uint (host, "seen", 0, HOST_LIVE_SECONDS, &seen, NULL))
+      if (json_read_uint (host, "seen", 0, HOST_LIVE_SECONDS - 1, &seen, NULL))
         g_ptr_array_add (known->live, g_strdup (json_object_get_string_member (host, "name")));
     }
   g_ptr_array_add (known->live, NULL);

@@ -24,13 +24,16 @@ struct HostList
   gint64 next_transition_us; // when the next live host will be none, if nothing is heard of it
 };
 
-/* Note when the first of the live hosts will not be live any more; LOCK is held.  */
+/* Count it if a host is not live any more by NOW_US, and note when the next one will not be; LOCK
+   is held.  If something was heard of that host since, one is counted too many.  */
 static void
 find_next_transition (HostList *list, gint64 now_us)
 {
   GHashTableIter iter;
   gpointer host;
 
+  if (now_us > list->next_transition_us)
+    list->generation.reach++;
   list->next_transition_us = G_MAXINT64;
   g_hash_table_iter_init (&iter, list->hosts);
   while (g_hash_table_iter_next (&iter, NULL, &host))
@@ -191,10 +194,7 @@ host_list_generation (HostList *list)
   gint64 now_us = g_get_monotonic_time ();
 
   if (now_us > list->next_transition_us)
-    {
-      list->generation.reach++; // if something was heard of it since, this is one too many
-      find_next_transition (list, now_us);
-    }
+    find_next_transition (list, now_us);
   return list->generation;
 }
 
