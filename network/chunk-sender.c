@@ -18,7 +18,7 @@
 
 struct ChunkSender
 {
-  gatomicrefcount references;
+  int references; // atomic; the thread sanitizer does not see into a gatomicrefcount
   ChunkStore *store;
   SiteClock *clock;
   const SiteServerCalls *calls;
@@ -31,7 +31,7 @@ struct ChunkSender
 /* An answer, shared by the connection and by each fetch for it.  */
 typedef struct
 {
-  gatomicrefcount references;
+  int references; // atomic
   ChunkSender *sender;
   SiteWait wait;
   ChunkId *chunks;
@@ -60,7 +60,7 @@ chunk_sender_new (ChunkStore *store, guint64 upload_limit, SiteClock *clock,
 {
   ChunkSender *sender = g_new0 (ChunkSender, 1);
 
-  g_atomic_ref_count_init (&sender->references);
+  sender->references = 1;
   sender->store = store;
   sender->clock = site_clock_ref (clock);
   sender->calls = calls;
@@ -75,14 +75,14 @@ chunk_sender_new (ChunkStore *store, guint64 upload_limit, SiteClock *clock,
 ChunkSender *
 chunk_sender_ref (ChunkSender *sender)
 {
-  g_atomic_ref_count_inc (&sender->references);
+  g_atomic_int_inc (&sender->references);
   return sender;
 }
 
 void
 chunk_sender_unref (ChunkSender *sender)
 {
-  if (!g_atomic_ref_count_dec (&sender->references))
+  if (!g_atomic_int_dec_and_test (&sender->references))
     return;
   chunk_store_free (sender->store);
   site_clock_unref (sender->clock);
@@ -114,7 +114,7 @@ pay (ChunkSender *sender, gsize size)
 static Stream *
 ref_stream (Stream *stream)
 {
-  g_atomic_ref_count_inc (&stream->references);
+  g_atomic_int_inc (&stream->references);
   return stream;
 }
 
@@ -123,7 +123,7 @@ unref_stream (gpointer data)
 {
   Stream *stream = data;
 
-  if (!g_atomic_ref_count_dec (&stream->references))
+  if (!g_atomic_int_dec_and_test (&stream->references))
     return;
   chunk_sender_unref (stream->sender);
   g_free (stream->chunks);
@@ -303,7 +303,7 @@ chunk_sender_stream (ChunkSender *sender, struct MHD_Connection *connection, con
   if (one)
     return one;
   Stream *stream = g_new (Stream, 1);
-  g_atomic_ref_count_init (&stream->references);
+  stream->references = 1;
   stream->sender = chunk_sender_ref (sender);
   site_wait_init (&stream->wait, connection);
   stream->n_here = stream->n_taken = 0;

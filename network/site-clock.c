@@ -7,7 +7,7 @@
 
 struct SiteClock
 {
-  gatomicrefcount references;
+  int references; // atomic; the thread sanitizer does not see into a gatomicrefcount
   void (*every_second) (gpointer data);
   gpointer data;
   GThread *thread;
@@ -74,7 +74,7 @@ site_clock_new (void (*every_second) (gpointer data), gpointer data)
 {
   SiteClock *clock = g_new0 (SiteClock, 1);
 
-  g_atomic_ref_count_init (&clock->references);
+  clock->references = 1;
   clock->every_second = every_second;
   clock->data = data;
   g_mutex_init (&clock->lock);
@@ -87,14 +87,14 @@ site_clock_new (void (*every_second) (gpointer data), gpointer data)
 SiteClock *
 site_clock_ref (SiteClock *clock)
 {
-  g_atomic_ref_count_inc (&clock->references);
+  g_atomic_int_inc (&clock->references);
   return clock;
 }
 
 void
 site_clock_unref (SiteClock *clock)
 {
-  if (!g_atomic_ref_count_dec (&clock->references))
+  if (!g_atomic_int_dec_and_test (&clock->references))
     return;
   g_mutex_clear (&clock->lock);
   g_cond_clear (&clock->changed);

@@ -12,6 +12,12 @@ readonly A=$tmp/a B="$tmp/b c"
 mkdir "$A" "$B"
 at_exit 'umount -l "$A" "$B" 2>/dev/null'
 
+# works_in PID DIRECTORY
+works_in ()
+{
+    [ "$(readlink "/proc/$1/cwd")" = "$2" ]
+}
+
 # server: qemu-storage-daemon's processes.
 server ()
 {
@@ -85,7 +91,7 @@ test_two ()
     run_fails 'not twice at one place' 1 "attached at $A already: .gild detach" gild attach demo/erp "$A"
     (cd "$A" && exec sleep 100) &
     local user=$!
-    wait_for 10 test "$(readlink "/proc/$user/cwd")" = "$A"
+    wait_for 10 works_in "$user" "$A"
     run_fails 'no detach while it is used' 1 "$A is in use.*fuser" gild detach "$A"
     kill "$user"
     wait "$user" || :

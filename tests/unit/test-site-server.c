@@ -34,7 +34,8 @@ typedef struct
   GError *error;     // that they fail with
   gint64 fetch_usec; // that WANT takes; < 0: as long as nobody does on_chunk
   gboolean fetch_fails;
-  GMutex lock; // guards those below
+  int gives_up; // atomic: the client does
+  GMutex lock;  // guards those below
   GPtrArray *fetches;
   guint n_wants;
 } Fixture;
@@ -316,7 +317,7 @@ client_new (Fixture *f, const char *certificate_path, const char *key_path)
   curl_easy_setopt (curl, CURLOPT_SSLCERT, certificate_path);
   curl_easy_setopt (curl, CURLOPT_SSLKEY, certificate_path ? key_path : NULL);
   curl_easy_setopt (curl, CURLOPT_WRITEFUNCTION, take_bytes);
-  curl_easy_setopt (curl, CURLOPT_TIMEOUT, 30L);
+  curl_easy_setopt (curl, CURLOPT_TIMEOUT, 100L);
   curl_easy_setopt (curl, CURLOPT_NOSIGNAL, 1L);
   return curl;
 }
@@ -597,6 +598,24 @@ test_forward_fails (Fixture *f, gconstpointer data)
   g_assert_cmpstr (told, ==, "w -0");
 }
 
+/* Whether the client goes on, 0, or gives up.  */
+static int
+may_go_on (void *data, curl_off_t to_come, curl_off_t come, curl_off_t to_go, curl_off_t gone)
+{
+  return g_atomic_int_get (&((Fixture *)data)->gives_up);
+}
+
+static void
+wait_for_wants (Fixture *f, guint count)
+{
+  for (guint n = 0; n < count; g_usleep (1000))
+    {
+      g_mutex_lock (&f->lock);
+      n = f->n_wants;
+      g_mutex_unlock (&f->lock);
+    }
+}
+
 static gpointer
 ask_and_give_up (gpointer data)
 {
@@ -610,7 +629,9 @@ ask_and_give_up (gpointer data)
   want->n_chunks = 1;
   want->chunks[0] = make_chunk (200, chunk);
   g_autofree char *body = chunk_want_to_json (want);
-  curl_easy_setopt (curl, CURLOPT_TIMEOUT_MS, 700L);
+  curl_easy_setopt (curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt (curl, CURLOPT_XFERINFOFUNCTION, may_go_on);
+  curl_easy_setopt (curl, CURLOPT_XFERINFODATA, f);
   ask_with (f, curl, "POST", "/store", body, &reply);
   g_assert_cmpint (reply.status, ==, 0);
   curl_easy_cleanup (curl);
@@ -623,14 +644,13 @@ static void
 test_forward_ends_late (Fixture *f, gconstpointer data)
 {
   f->fetch_usec = -1;
-  ask_and_give_up (f);
   GThread *thread = g_thread_new ("client", ask_and_give_up, f);
-  for (guint n = 0; n < 2; g_usleep (1000))
-    {
-      g_mutex_lock (&f->lock);
-      n = f->n_wants;
-      g_mutex_unlock (&f->lock);
-    }
+  wait_for_wants (f, 1);
+  g_atomic_int_set (&f->gives_up, 1);
+  g_thread_join (thread);
+  g_atomic_int_set (&f->gives_up, 0);
+  thread = g_thread_new ("client", ask_and_give_up, f);
+  wait_for_wants (f, 2);
   g_clear_pointer (&f->server, site_server_free);
   g_thread_join (thread);
   for (guint i = 0; i < f->fetches->len; i++)
