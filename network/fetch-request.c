@@ -29,6 +29,7 @@ struct FetchRequest
   gint64 answer_us;   // when a chunk was last answered, or the request began
   gsize new_bytes;    // since progress_us
   gsize refusal_bytes;
+  gboolean is_connected;       // TLS included
   gboolean is_paused, is_good; // is_good: a 200 of the right type
 };
 
@@ -92,7 +93,10 @@ take_bytes (char *bytes, gsize unit, gsize count, void *data)
 static int
 on_connected (void *data, char *remote, char *local, int remote_port, int local_port)
 {
-  ((FetchRequest *)data)->progress_us = g_get_monotonic_time ();
+  FetchRequest *request = data;
+
+  request->is_connected = TRUE;
+  request->progress_us = g_get_monotonic_time ();
   return CURL_PREREQFUNC_OK;
 }
 
@@ -111,7 +115,7 @@ set_options (FetchRequest *request)
   curl_easy_setopt (easy, CURLOPT_WRITEDATA, request);
   curl_easy_setopt (easy, CURLOPT_PREREQFUNCTION, on_connected);
   curl_easy_setopt (easy, CURLOPT_PREREQDATA, request);
-  curl_easy_setopt (easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(request->patience_us / 1000));
+  curl_easy_setopt (easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(2 * request->patience_us / 1000));
 }
 
 FetchRequest *
@@ -179,11 +183,22 @@ fetch_request_resume (FetchRequest *request, gint64 now_us)
   curl_easy_pause (request->easy, CURLPAUSE_CONT);
 }
 
+/* Who has taken the connection is there, and may have many to begin with: TLS has its own time.  */
+static gint64
+patience_of (const FetchRequest *request)
+{
+  curl_off_t connect_us = 0;
+
+  if (!request->is_connected)
+    curl_easy_getinfo (request->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+  return connect_us > 0 ? 2 * request->patience_us : request->patience_us;
+}
+
 gboolean
 fetch_request_is_silent (const FetchRequest *request, gint64 now_us)
 {
   return !request->is_paused
-         && (now_us - request->progress_us > request->patience_us
+         && (now_us - request->progress_us > patience_of (request)
              || now_us - request->answer_us > WAITING_USEC);
 }
 

@@ -22,8 +22,8 @@ typedef struct
   gpointer data;
 } FetchRequestCalls;
 
-/* Begin to ask for what ASK says, in MULTI; the host has PATIENCE_US to connect, and to send each
-   next record.  CALLS and ASK outlive the result.  */
+/* Begin to ask for what ASK says, in MULTI; the host has PATIENCE_US to connect, as long for TLS,
+   and to send each next record.  CALLS and ASK outlive the result.  */
 FetchRequest *fetch_request_start (SiteClient *client, CURLM *multi, FetchAsk *ask,
                                    gint64 patience_us, const FetchRequestCalls *calls);
 
