@@ -127,7 +127,7 @@ done
 
 # Without a network.
 run_ok 'gild fetch, without the first origin' gild fetch "$IMAGE"
-run_ok 'all of it is here' is_complete desk "$IMAGE@1"
+run_ok 'all of it is here' wait_for 60 is_complete desk "$IMAGE@1"
 like 'gild images says so' "$(gild images)" 'offline-ready'
 unplug desk
 started=$SECONDS

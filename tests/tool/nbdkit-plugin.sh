@@ -166,9 +166,9 @@ mv "$tmp/saved" "$file"
 # Who reads one piece after another gets the next chunk before asking for it.
 stop $nbdkit_pid
 start_nbdkit "config=$tmp/gild.conf"
-qemu-io -f raw -r -c "read $((5 * CHUNK)) 4096" -c "read $((5 * CHUNK + 4096)) 4096" "$(uri a/disk@1)" >"$tmp/qemu-io.log"
 was_read_ahead ()
 {
+    qemu-io -f raw -r -c "read $((5 * CHUNK)) 4096" -c "read $((5 * CHUNK + 4096)) 4096" "$(uri a/disk@1)" >"$tmp/qemu-io.log"
     mv "$file" "$tmp/saved"
     read_at a/disk@1 $((6 * CHUNK)) 4096 >"$tmp/part" && return
     mv "$tmp/saved" "$file"
