@@ -8,6 +8,7 @@
 #include "qcow-backing/chunk-staging.h"
 #include "qcow-backing/file-write.h"
 #include "qcow-backing/record-file.h"
+#include "tests/unit/remove-tree.h"
 
 static void
 make_directory (const LibraryFixture *f, const char *name)
@@ -49,10 +50,7 @@ library_fixture_set_up (LibraryFixture *f)
 void
 library_fixture_tear_down (LibraryFixture *f)
 {
-  const char *const argv[] = { "rm", "-r", f->directory, NULL };
-
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
+  remove_tree (f->directory);
   image_library_free (f->library);
   signing_key_free (f->key);
   config_free (f->config);

@@ -15,6 +15,7 @@
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/privilege.h"
 #include "qcow-backing/site.h"
+#include "tests/unit/remove-tree.h"
 
 #define HOUR 3600
 
@@ -41,20 +42,6 @@ set_up (Fixture *f, gconstpointer data)
   f->site = config_state_path (f->config, "site", NULL);
   f->crl_path = g_build_filename (f->site, "crl.pem", NULL);
   f->ca_path = g_build_filename (f->site, "ca.pem", NULL);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *inner = g_build_filename (path, name, NULL);
-      remove_tree (inner);
-    }
-  g_remove (path);
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "qcow-backing/chunk-store.h"
 #include "qcow-backing/index.h"
+#include "tests/unit/remove-tree.h"
 
 #define DISK_SIZE (20 * CHUNK_SIZE + 4096)
 
@@ -91,9 +92,7 @@ test_reads_casync (void)
   run_casync_make (directory);
   compare (directory, disk);
 
-  const char *rm[] = { "rm", "-rf", directory, NULL };
-  g_spawn_sync (NULL, (char **)rm, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, &error);
-  g_assert_no_error (error);
+  remove_tree (directory);
 }
 
 int

@@ -14,6 +14,7 @@
 #include "qcow-backing/chunk-store.h"
 #include "qcow-backing/privilege.h"
 #include "qcow-backing/site.h"
+#include "tests/unit/remove-tree.h"
 
 #define CHUNKS    40
 #define WAIT_USEC (60 * G_USEC_PER_SEC)
@@ -85,8 +86,6 @@ set_up (Fixture *f, gconstpointer data)
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  const char *argv[] = { "rm", "-rf", f->directory, NULL };
-
   chunk_fetcher_free (f->fetcher);
   chunk_store_free (f->store);
   host_list_free (f->list);
@@ -94,8 +93,7 @@ tear_down (Fixture *f, gconstpointer data)
   host_identity_free (f->identity);
   certificate_authority_free (f->authority);
   config_free (f->config);
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
+  remove_tree (f->directory);
   g_free (f->directory);
   g_free (f->message);
   g_mutex_clear (&f->lock);

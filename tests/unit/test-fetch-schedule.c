@@ -5,6 +5,7 @@
 
 #include "network/fetch-schedule.h"
 #include "network/rendezvous.h"
+#include "tests/unit/remove-tree.h"
 
 #define NOW (G_GINT64_CONSTANT (1000) * G_USEC_PER_SEC)
 #define SEC G_USEC_PER_SEC
@@ -30,13 +31,10 @@ set_up (Fixture *f, gconstpointer data)
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  const char *argv[] = { "rm", "-rf", f->path, NULL };
-
   fetch_schedule_free (f->schedule);
   incoming_chunks_free (f->incoming);
   chunk_store_free (f->store);
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
+  remove_tree (f->path);
   g_free (f->path);
 }
 

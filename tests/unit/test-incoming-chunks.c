@@ -9,6 +9,7 @@
 #include "qcow-backing/chunk-frame.h"
 #include "qcow-backing/chunk-staging.h"
 #include "qcow-backing/incoming-chunks.h"
+#include "tests/unit/remove-tree.h"
 
 typedef struct
 {
@@ -34,11 +35,8 @@ set_up (Fixture *f, gconstpointer data)
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  const char *argv[] = { "rm", "-rf", f->path, NULL };
-
   chunk_store_free (f->store);
-  g_assert_true (g_spawn_sync (NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
-                               NULL, NULL, NULL));
+  remove_tree (f->path);
   g_free (f->path);
 }
 

@@ -19,6 +19,7 @@
 #include "qcow-backing/gnutls-handles.h"
 #include "qcow-backing/privilege.h"
 #include "qcow-backing/site.h"
+#include "tests/unit/remove-tree.h"
 
 /* A publisher called pc1, and the state of a host that joins.  */
 typedef struct
@@ -54,20 +55,6 @@ set_up (Fixture *f, gconstpointer data)
   g_autofree char *ca_path = g_build_filename (f->site, "ca.pem", NULL);
   f->ca = certificate_load (ca_path, NULL);
   gnutls_x509_crt_get_fingerprint (f->ca, GNUTLS_DIG_SHA256, f->fingerprint, &size);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *inner = g_build_filename (path, name, NULL);
-      remove_tree (inner);
-    }
-  g_remove (path);
 }
 
 static void

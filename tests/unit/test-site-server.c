@@ -17,6 +17,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/privilege.h"
 #include "qcow-backing/site.h"
+#include "tests/unit/remove-tree.h"
 
 #define SITE_KEY "the text of site.pub"
 
@@ -250,20 +251,6 @@ set_up (Fixture *f, gconstpointer upload_limit)
   g_mutex_init (&f->lock);
   f->fetches = g_ptr_array_new ();
   start (f);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *inner = g_build_filename (path, name, NULL);
-      remove_tree (inner);
-    }
-  g_remove (path);
 }
 
 static void

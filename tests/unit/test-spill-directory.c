@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "qcow-backing/spill-directory.h"
+#include "tests/unit/remove-tree.h"
 
 typedef struct
 {
@@ -55,23 +56,6 @@ set_up (Fixture *fixture, gconstpointer data)
   make_file (fixture, "state/spill/pc1/vdb.qcow2");
   make_file (fixture, "state/spill/pc2/vda.qcow2");
   make_file (fixture, "other/file");
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (directory && (name = g_dir_read_name (directory)))
-    {
-      g_autofree char *entry = g_build_filename (path, name, NULL);
-      if (g_file_test (entry, G_FILE_TEST_IS_DIR) && !g_file_test (entry, G_FILE_TEST_IS_SYMLINK))
-        remove_tree (entry);
-      else
-        unlink (entry);
-    }
-  rmdir (path);
 }
 
 static void
