@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "http-source.h"
+#include "network/http-answer.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/json-read.h"
 
@@ -57,13 +58,8 @@ typedef struct
 static enum MHD_Result
 answer (struct MHD_Connection *connection, guint status, JsonObject *body, const char *allow)
 {
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+  struct MHD_Response *response = http_json_response (body);
 
-  json_node_take_object (node, body);
-  char *text = json_write (node);
-  struct MHD_Response *response =
-      MHD_create_response_from_buffer_with_free_callback (strlen (text), text, g_free);
-  MHD_add_response_header (response, "Content-Type", "application/json");
   if (allow)
     MHD_add_response_header (response, "Allow", allow);
   enum MHD_Result result = MHD_queue_response (connection, status, response);
@@ -75,16 +71,6 @@ static enum MHD_Result answer_error (struct MHD_Connection *connection, guint st
                                      const char *allow, const char *format, ...)
     G_GNUC_PRINTF (4, 5);
 
-static JsonObject *
-error_body (const char *sentence)
-{
-  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
-  JsonObject *object = json_object_new ();
-
-  json_object_set_string_member (object, "error", valid);
-  return object;
-}
-
 static enum MHD_Result
 answer_error (struct MHD_Connection *connection, guint status, const char *allow,
               const char *format, ...)
@@ -94,7 +80,7 @@ answer_error (struct MHD_Connection *connection, guint status, const char *allow
   g_autofree char *sentence = g_strdup_vprintf (format, args);
   va_end (args);
 
-  return answer (connection, status, error_body (sentence), allow);
+  return answer (connection, status, http_error_body (sentence), allow);
 }
 
 static guint
@@ -158,7 +144,7 @@ control_reply_send (ControlReply *reply, JsonObject *answer_taken, const GError 
   g_autoptr (GSource) source = g_idle_source_new ();
 
   reply->status = answer_taken ? MHD_HTTP_OK : status_of (error);
-  reply->answer = answer_taken ? answer_taken : error_body (error->message);
+  reply->answer = answer_taken ? answer_taken : http_error_body (error->message);
   // Not by g_main_context_invoke, which may call at once, in a thread that is not the main loop's.
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, deliver, reply, (GDestroyNotify)control_reply_unref);

@@ -8,13 +8,35 @@
 
 #include "qcow-backing/json-read.h"
 
+struct MHD_Response *
+http_json_response (JsonObject *body)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, body);
+  char *text = json_write (node);
+  struct MHD_Response *response =
+      MHD_create_response_from_buffer_with_free_callback (strlen (text), text, g_free);
+  MHD_add_response_header (response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+  return response;
+}
+
+JsonObject *
+http_error_body (const char *sentence)
+{
+  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "error", valid);
+  return object;
+}
+
 /* Queue STATUS and RESPONSE, which this takes over.  */
 static enum MHD_Result
-queue (struct MHD_Connection *connection, guint status, struct MHD_Response *response,
-       const char *type)
+queue (struct MHD_Connection *connection, guint status, struct MHD_Response *response)
 {
-  MHD_add_response_header (response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
   enum MHD_Result result = MHD_queue_response (connection, status, response);
+
   MHD_destroy_response (response);
   return result;
 }
@@ -22,13 +44,7 @@ queue (struct MHD_Connection *connection, guint status, struct MHD_Response *res
 enum MHD_Result
 http_answer (struct MHD_Connection *connection, guint status, JsonObject *body)
 {
-  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
-
-  json_node_take_object (node, body);
-  char *text = json_write (node);
-  return queue (connection, status,
-                MHD_create_response_from_buffer_with_free_callback (strlen (text), text, g_free),
-                "application/json");
+  return queue (connection, status, http_json_response (body));
 }
 
 enum MHD_Result
@@ -38,18 +54,16 @@ http_answer_error (struct MHD_Connection *connection, guint status, const char *
   va_start (args, format);
   g_autofree char *sentence = g_strdup_vprintf (format, args);
   va_end (args);
-  g_autofree char *valid = g_utf8_make_valid (sentence, -1);
-  JsonObject *object = json_object_new ();
 
-  json_object_set_string_member (object, "error", valid);
-  return http_answer (connection, status, object);
+  return http_answer (connection, status, http_error_body (sentence));
 }
 
 enum MHD_Result
 http_answer_response (struct MHD_Connection *connection, struct MHD_Response *response,
                       const char *type)
 {
-  return queue (connection, MHD_HTTP_OK, response, type);
+  MHD_add_response_header (response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+  return queue (connection, MHD_HTTP_OK, response);
 }
 
 guint

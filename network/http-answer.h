@@ -6,6 +6,12 @@
 #include <json-glib/json-glib.h>
 #include <microhttpd.h>
 
+/* BODY, which this takes over, as a response in JSON.  */
+struct MHD_Response *http_json_response (JsonObject *body);
+
+/* { "error": SENTENCE }, in valid UTF-8.  */
+JsonObject *http_error_body (const char *sentence);
+
 /* Queue STATUS and BODY, which this takes over, as the answer on CONNECTION.  */
 enum MHD_Result http_answer (struct MHD_Connection *connection, guint status, JsonObject *body);
 
