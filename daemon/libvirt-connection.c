@@ -7,6 +7,9 @@
 
 #include "qcow-backing/fail.h"
 
+#define KEEPALIVE_SECONDS 5
+#define KEEPALIVE_COUNT   5
+
 gboolean
 libvirt_fail (GError **error, const char *what)
 {
@@ -31,5 +34,22 @@ libvirt_connect (GError **error)
   virConnectPtr connection = virConnectOpen (uri ? uri : "qemu:///system");
   if (!connection)
     libvirt_fail (error, "libvirt");
+  return connection;
+}
+
+virConnectPtr
+libvirt_connect_for_events (GError **error)
+{
+  if (virInitialize () < 0 || virEventRegisterDefaultImpl () < 0)
+    {
+      libvirt_fail (error, "libvirt's event loop");
+      return NULL;
+    }
+  virConnectPtr connection = libvirt_connect (error);
+  if (connection && virConnectSetKeepAlive (connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT) < 0)
+    {
+      libvirt_fail (error, "libvirt");
+      g_clear_pointer (&connection, libvirt_close);
+    }
   return connection;
 }

@@ -8,6 +8,10 @@
 /* Connect to $LIBVIRT_DEFAULT_URI, or to qemu:///system as virsh run by root does.  */
 virConnectPtr libvirt_connect (GError **error);
 
+/* The same, with libvirt's events: they come from GLib's default main context, which the caller has
+   to run.  A libvirtd that hangs is a connection that is lost, within half a minute.  */
+virConnectPtr libvirt_connect_for_events (GError **error);
+
 /* Set ERROR to WHAT and what libvirt said last.  Returns FALSE.  */
 gboolean libvirt_fail (GError **error, const char *what);
 

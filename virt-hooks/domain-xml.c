@@ -98,3 +98,29 @@ domain_xml_remove (xmlNode *node)
   xmlUnlinkNode (node);
   xmlFreeNode (node);
 }
+
+gboolean
+domain_xml_attribute_is (const xmlNode *node, const char *name, const char *value)
+{
+  g_autofree char *actual = domain_xml_attribute (node, name);
+
+  return g_strcmp0 (actual, value) == 0;
+}
+
+void
+domain_xml_set_attribute (xmlNode *node, const char *name, const char *value)
+{
+  xmlSetProp (node, (const xmlChar *)name, (const xmlChar *)value);
+}
+
+char *
+domain_xml_to_text (xmlDoc *document)
+{
+  xmlChar *text;
+  int size;
+
+  xmlDocDumpFormatMemoryEnc (document, &text, &size, "UTF-8", 1);
+  char *copy = g_strndup ((const char *)text, (gsize)size);
+  xmlFree (text);
+  return copy;
+}

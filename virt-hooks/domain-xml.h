@@ -29,8 +29,16 @@ gboolean domain_xml_is (const xmlNode *node, const char *name);
    is none, and where NODE is NULL.  */
 char *domain_xml_attribute (const xmlNode *node, const char *name);
 
+/* Whether that is VALUE.  */
+gboolean domain_xml_attribute_is (const xmlNode *node, const char *name, const char *value);
+
+void domain_xml_set_attribute (xmlNode *node, const char *name, const char *value);
+
 /* The text in NODE, owned by the caller; "" where NODE is NULL.  */
 char *domain_xml_text (const xmlNode *node);
 
 /* Take NODE out of its document and free it.  */
 void domain_xml_remove (xmlNode *node);
+
+/* DOCUMENT as indented text, owned by the caller.  */
+char *domain_xml_to_text (xmlDoc *document);

@@ -14,14 +14,6 @@ remove_attribute (xmlNode *node, const char *name)
     xmlUnsetProp (node, (const xmlChar *)name);
 }
 
-static gboolean
-attribute_is (const xmlNode *node, const char *name, const char *value)
-{
-  g_autofree char *actual = domain_xml_attribute (node, name);
-
-  return g_strcmp0 (actual, value) == 0;
-}
-
 /* Call CLEAN for each child NAME of PARENT; it may remove the child.  */
 static void
 clean_each (xmlNode *parent, const char *name, void (*clean) (xmlNode *node))
@@ -66,7 +58,7 @@ clean_interface (xmlNode *interface)
 
   clean_each (interface, "target", domain_xml_remove);
   remove_attribute (source, "portid");
-  if (attribute_is (interface, "type", "network"))
+  if (domain_xml_attribute_is (interface, "type", "network"))
     remove_attribute (source, "bridge");
 }
 
@@ -74,7 +66,7 @@ static void
 clean_terminal (xmlNode *device)
 {
   remove_attribute (device, "tty");
-  if (attribute_is (device, "type", "pty"))
+  if (domain_xml_attribute_is (device, "type", "pty"))
     clean_each (device, "source", domain_xml_remove);
   remove_attribute (domain_xml_child (device, "target"), "state");
 }
@@ -84,7 +76,8 @@ clean_graphics (xmlNode *graphics)
 {
   static const char *const PORTS[] = { "port", "tlsPort", "websocket" };
 
-  for (gsize i = 0; attribute_is (graphics, "autoport", "yes") && i < G_N_ELEMENTS (PORTS); i++)
+  for (gsize i = 0;
+       domain_xml_attribute_is (graphics, "autoport", "yes") && i < G_N_ELEMENTS (PORTS); i++)
     remove_attribute (graphics, PORTS[i]);
 }
 
@@ -93,14 +86,14 @@ clean_vsock (xmlNode *vsock)
 {
   xmlNode *cid = domain_xml_child (vsock, "cid");
 
-  if (attribute_is (cid, "auto", "yes"))
+  if (domain_xml_attribute_is (cid, "auto", "yes"))
     remove_attribute (cid, "address");
 }
 
 static void
 clean_label (xmlNode *label)
 {
-  if (attribute_is (label, "type", "dynamic") && !domain_xml_child (label, "baselabel"))
+  if (domain_xml_attribute_is (label, "type", "dynamic") && !domain_xml_child (label, "baselabel"))
     domain_xml_remove (label);
 }
 

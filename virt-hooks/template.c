@@ -15,12 +15,6 @@
 #define DIGEST_SIZE 32
 
 static void
-set_attribute (xmlNode *node, const char *name, const char *value)
-{
-  xmlSetProp (node, (const xmlChar *)name, (const xmlChar *)value);
-}
-
-static void
 set_text (xmlNode *node, const char *text)
 {
   xmlNodeSetContent (node, NULL);
@@ -74,7 +68,7 @@ set_identity (xmlNode *domain, const TemplateValues *values)
   g_autofree char *uuid = make_uuid (values);
   xmlNode *name = ensure_child (domain, "name", NULL);
 
-  set_attribute (domain, "type", values->virt_type);
+  domain_xml_set_attribute (domain, "type", values->virt_type);
   set_text (name, values->name);
   set_text (ensure_child (domain, "uuid", name), uuid);
 }
@@ -106,7 +100,7 @@ set_cpu (xmlNode *domain, const TemplateValues *values)
 
   if (!cpu->properties || g_strcmp0 (mode, "host-passthrough") == 0
       || g_strcmp0 (mode, "maximum") == 0)
-    set_attribute (cpu, "mode", is_kvm ? "host-passthrough" : "maximum");
+    domain_xml_set_attribute (cpu, "mode", is_kvm ? "host-passthrough" : "maximum");
   if (is_kvm)
     return;
   remove_child (domain_xml_child (domain, "features"), "hyperv", NULL, NULL);
@@ -126,7 +120,7 @@ set_interfaces (xmlNode *devices, const TemplateValues *values)
       guint8 d[DIGEST_SIZE];
       digest_of ("gild-interface", values, within, d);
       g_autofree char *mac = g_strdup_printf ("52:54:%02x:%02x:%02x:%02x", d[0], d[1], d[2], d[3]);
-      set_attribute (ensure_child (interface, "mac", NULL), "address", mac);
+      domain_xml_set_attribute (ensure_child (interface, "mac", NULL), "address", mac);
     }
 }
 
@@ -145,7 +139,7 @@ set_log_files (xmlNode *devices, const char *old_name, const TemplateValues *val
       g_autofree char *directory = g_strndup (path, (gsize)(slash - path));
       g_autofree char *renamed =
           g_strdup_printf ("%s/%s%s", directory, values->name, slash + 1 + strlen (old_name));
-      set_attribute (log, "file", renamed);
+      domain_xml_set_attribute (log, "file", renamed);
     }
 }
 
@@ -159,7 +153,18 @@ set_source (xmlNode *disk, const char *target, const TemplateValues *values)
   if (source)
     domain_xml_remove (source);
   source = ensure_child (disk, "source", domain_xml_child (disk, "driver"));
-  set_attribute (source, "file", path);
+  domain_xml_set_attribute (source, "file", path);
+}
+
+static void
+set_version (xmlNode *gild_disk, const TemplateValues *values)
+{
+  g_autofree char *version = g_strdup_printf ("%u", values->version);
+
+  if (!values->version)
+    return;
+  xmlUnsetProp (gild_disk, (const xmlChar *)"channel");
+  domain_xml_set_attribute (gild_disk, "version", version);
 }
 
 static gboolean
@@ -167,9 +172,10 @@ set_image (xmlNode *gild_disk, const TemplateValues *values, GError **error)
 {
   if (values->image)
     {
-      set_attribute (gild_disk, "image", values->image);
+      domain_xml_set_attribute (gild_disk, "image", values->image);
       // The number of another image's version says nothing about this one.
       xmlUnsetProp (gild_disk, (const xmlChar *)"version");
+      set_version (gild_disk, values);
     }
   else if (!xmlHasProp (gild_disk, (const xmlChar *)"image"))
     return fail (error, "the template names no image: give one with --image DEPARTMENT/NAME");
@@ -209,7 +215,7 @@ ensure_smbios (xmlNode *domain)
         return sysinfo;
     }
   sysinfo = xmlNewDocNode (domain->doc, NULL, (const xmlChar *)"sysinfo", NULL);
-  set_attribute (sysinfo, "type", "smbios");
+  domain_xml_set_attribute (sysinfo, "type", "smbios");
   return xmlAddNextSibling (domain_xml_child (domain, "os"), sysinfo);
 }
 
@@ -242,13 +248,14 @@ set_smbios (xmlNode *domain, const TemplateValues *values)
   xmlNode *system = ensure_child (smbios, "system", domain_xml_child (smbios, "bios"));
   xmlNode *strings = ensure_child (smbios, "oemStrings", NULL);
 
-  set_attribute (ensure_child (domain_xml_child (domain, "os"), "smbios", NULL), "mode", "sysinfo");
+  domain_xml_set_attribute (ensure_child (domain_xml_child (domain, "os"), "smbios", NULL), "mode",
+                            "sysinfo");
   remove_entries (system, "serial", "");
   remove_entries (system, "uuid", ""); // libvirt fills in the domain's
   remove_entries (strings, NULL, CREDENTIAL);
   xmlNode *entry =
       xmlNewTextChild (system, NULL, (const xmlChar *)"entry", (const xmlChar *)serial);
-  set_attribute (entry, "name", "serial");
+  domain_xml_set_attribute (entry, "name", "serial");
   xmlNewTextChild (strings, NULL, (const xmlChar *)"entry", (const xmlChar *)credential);
 }
 
@@ -295,18 +302,6 @@ remove_outer_comments (xmlDoc *document)
     }
 }
 
-static char *
-to_text (xmlDoc *document)
-{
-  xmlChar *text;
-  int size;
-
-  xmlDocDumpFormatMemoryEnc (document, &text, &size, "UTF-8", 1);
-  char *copy = g_strndup ((const char *)text, (gsize)size);
-  xmlFree (text);
-  return copy;
-}
-
 char *
 template_render (const char *xml, gsize size, const TemplateValues *values, GError **error)
 {
@@ -315,7 +310,7 @@ template_render (const char *xml, gsize size, const TemplateValues *values, GErr
   if (!document || !fill_in (xmlDocGetRootElement (document), values, error))
     return NULL;
   remove_outer_comments (document);
-  g_autofree char *text = to_text (document);
+  g_autofree char *text = domain_xml_to_text (document);
   g_autoptr (Metadata) metadata = metadata_parse (text, strlen (text), values->run_dir, error);
   return metadata ? g_steal_pointer (&text) : NULL;
 }

@@ -14,6 +14,7 @@ typedef struct
   const char *image;     // of the first disk, in place of the template's; NULL: the template's
   const char *virt_type; // "kvm" or "qemu"
   const char *run_dir;   // as configured
+  guint version;         // of that image; 0: the one that the template, or a channel of it, names
 } TemplateValues;
 
 /* The domain's XML of the desktop that VALUES make of SIZE bytes of template at XML; owned by the

@@ -7,10 +7,12 @@
 #include "virt-hooks/metadata.h"
 #include "virt-hooks/template.h"
 
-static const TemplateValues VALUES = { "pc1", "0f0e0d0c-1111-4222-8333-444455556666", NULL, "qemu",
-                                       "/run/gild" };
-static const TemplateValues WITH_IMAGE = { "PC-2", "0f0e0d0c-1111-4222-8333-444455556666", "x/y",
-                                           "kvm", "/run/gild" };
+static const TemplateValues VALUES = { "pc1",       "0f0e0d0c-1111-4222-8333-444455556666",
+                                       NULL,        "qemu",
+                                       "/run/gild", 0 };
+static const TemplateValues WITH_IMAGE = { "PC-2",      "0f0e0d0c-1111-4222-8333-444455556666",
+                                           "x/y",       "kvm",
+                                           "/run/gild", 0 };
 
 /* Whether a desktop of VALUES is made of SIZE bytes at DATA.  */
 static gboolean

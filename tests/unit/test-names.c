@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "qcow-backing/config.h"
+#include "qcow-backing/duration.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/size.h"
 
@@ -109,6 +110,34 @@ test_sizes (void)
       g_assert_cmpuint (bytes, ==, GOOD[i].bytes);
       g_autofree char *shown = size_format (bytes);
       g_assert_cmpstr (shown, ==, GOOD[i].shown);
+    }
+}
+
+static void
+test_durations (void)
+{
+  static const char *const BAD[] = { "",    "5",    "m",    "-1s",       "+1s",
+                                     "5 m", "5M",   "1.5h", "0s",        "0x1s",
+                                     "5mx", "5min", "367d", "31622401s", "99999999999999999999s" };
+  static const struct
+  {
+    const char *text;
+    guint seconds;
+  } GOOD[] = { { "1s", 1 }, { "90s", 90 }, { "5m", 300 }, { "2h", 7200 }, { "366d", 31622400 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      guint seconds = 42;
+      g_assert_false (duration_parse (BAD[i], &seconds, &error));
+      g_assert_nonnull (error);
+      g_assert_cmpuint (seconds, ==, 42);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (GOOD); i++)
+    {
+      guint seconds;
+      g_assert_true (duration_parse (GOOD[i].text, &seconds, NULL));
+      g_assert_cmpuint (seconds, ==, GOOD[i].seconds);
     }
 }
 
@@ -234,6 +263,7 @@ main (int argc, char **argv)
   g_test_add_func ("/names/refs", test_image_refs);
   g_test_add_func ("/names/desktops-and-channels", test_desktop_and_channel_names);
   g_test_add_func ("/sizes", test_sizes);
+  g_test_add_func ("/durations", test_durations);
   g_test_add_func ("/config/values", test_config);
   g_test_add_func ("/config/departments", test_departments);
   g_test_add_func ("/config/night", test_night);

@@ -19,7 +19,7 @@
 #define DOMAIN(head, devices) "<domain>" head "<devices>" devices "</devices></domain>"
 #define SIMPLE                DOMAIN (DESKTOP ("<gild:disk target='vda' image='a/b'/>") HVM, VDA)
 
-static const TemplateValues VALUES = { "pc1", SITE, NULL, "qemu", "/run/gild" };
+static const TemplateValues VALUES = { "pc1", SITE, NULL, "qemu", "/run/gild", 0 };
 
 static char *
 render (const char *xml, TemplateValues values, GError **error)
@@ -80,13 +80,13 @@ static void
 test_bad_values (void)
 {
   static const TemplateValues BAD_VALUES[] = {
-    { "", SITE, NULL, "qemu", "/run/gild" },
-    { "../pc1", SITE, NULL, "qemu", "/run/gild" },
-    { "<pc1>", SITE, NULL, "qemu", "/run/gild" },
-    { "pc1.json", SITE, NULL, "qemu", "/run/gild" },
-    { "pc1", SITE, "A/b", "qemu", "/run/gild" },
-    { "pc1", SITE, "a/b@1", "qemu", "/run/gild" },
-    { "pc1", SITE, "a/b' x='", "qemu", "/run/gild" },
+    { "", SITE, NULL, "qemu", "/run/gild", 0 },
+    { "../pc1", SITE, NULL, "qemu", "/run/gild", 0 },
+    { "<pc1>", SITE, NULL, "qemu", "/run/gild", 0 },
+    { "pc1.json", SITE, NULL, "qemu", "/run/gild", 0 },
+    { "pc1", SITE, "A/b", "qemu", "/run/gild", 0 },
+    { "pc1", SITE, "a/b@1", "qemu", "/run/gild", 0 },
+    { "pc1", SITE, "a/b' x='", "qemu", "/run/gild", 0 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (BAD_VALUES); i++)
@@ -174,6 +174,22 @@ test_image (void)
   const char *const has[] = { "image=\"c/d\"", "image=\"a/e\"",
                               "<source file=\"/run/gild/desktops/pc1/vdb.qcow2\"/>", NULL };
   const char *const lacks[] = { "a/b", "version=\"5\"", NULL };
+
+  check (text, has, lacks);
+}
+
+/* A version of it, whatever the template names of another.  */
+static void
+test_version (void)
+{
+  TemplateValues values = VALUES;
+  values.image = "c/d";
+  values.version = 7;
+  const char *xml =
+      DOMAIN (DESKTOP ("<gild:disk target='vda' image='a/b' channel='test'/>") HVM, VDA);
+  g_autofree char *text = render_well (xml, values);
+  const char *const has[] = { "image=\"c/d\"", "version=\"7\"", NULL };
+  const char *const lacks[] = { "a/b", "channel=", NULL };
 
   check (text, has, lacks);
 }
@@ -393,6 +409,7 @@ main (int argc, char **argv)
   g_test_add_func ("/template/kvm", test_kvm);
   g_test_add_func ("/template/cpu-of-ones-own", test_cpu_of_ones_own);
   g_test_add_func ("/template/image", test_image);
+  g_test_add_func ("/template/version", test_version);
   g_test_add_func ("/template/running", test_running);
   g_test_add_func ("/template/stable", test_stable);
   g_test_add_func ("/template/uuid", test_uuid);
