@@ -10,6 +10,7 @@
 
 #include "daemon/control-client.h"
 #include "daemon/libvirt-connection.h"
+#include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
@@ -30,6 +31,7 @@ typedef struct
   char *directory; // where it is attached; NULL: a desktop
   const char *state;
   GPtrArray *images;        // "IMAGE@VERSION" if it runs, else "IMAGE (CHANNEL)"
+  GPtrArray *updates;       // "IMAGE@VERSION" that its next start boots in place of what runs
   guint64 used, cap;        // bytes of the overlay; 0, 0 where it has none
   guint64 spilled;          // bytes that it has written to disk
   char *condition, *notice; // what gildd has noticed; NULL where there is nothing
@@ -45,7 +47,19 @@ desktop_free (gpointer data)
   g_free (desktop->condition);
   g_free (desktop->notice);
   g_ptr_array_unref (desktop->images);
+  g_ptr_array_unref (desktop->updates);
   g_free (desktop);
+}
+
+static Desktop *
+desktop_new (const char *name)
+{
+  Desktop *desktop = g_new0 (Desktop, 1);
+
+  desktop->name = g_strdup (name);
+  desktop->images = g_ptr_array_new_with_free_func (g_free);
+  desktop->updates = g_ptr_array_new_with_free_func (g_free);
+  return desktop;
 }
 
 static const char *
@@ -89,6 +103,20 @@ add_pinned_images (Desktop *desktop, const Pin *pin)
     g_ptr_array_add (desktop->images, g_strdup (pin->images->pdata[i]));
 }
 
+/* What PIN, of gildd's answer, says that the next start boots.  */
+static void
+add_updates (Desktop *desktop, JsonObject *pin)
+{
+  JsonArray *updates = json_read_array (pin, "update", DESKTOP_DISKS_MAX, NULL);
+
+  for (guint i = 0; updates && i < json_array_get_length (updates); i++)
+    {
+      JsonNode *node = json_array_get_element (updates, i);
+      if (json_node_get_value_type (node) == G_TYPE_STRING)
+        g_ptr_array_add (desktop->updates, g_strdup (json_node_get_string (node)));
+    }
+}
+
 /* What PINS, gildd's answer, says of DESKTOP.  */
 static gboolean
 add_pin (Desktop *desktop, JsonArray *pins)
@@ -100,6 +128,7 @@ add_pin (Desktop *desktop, JsonArray *pins)
       if (!pin || !g_str_equal (pin->name, desktop->name))
         continue;
       add_pinned_images (desktop, pin);
+      add_updates (desktop, json_node_get_object (node));
       desktop->condition = read_text (json_node_get_object (node), "condition");
       desktop->notice = read_text (json_node_get_object (node), "notice");
       json_read_uint (json_node_get_object (node), "spill_used", 0, G_MAXINT64, &desktop->spilled,
@@ -133,10 +162,8 @@ describe (virDomainPtr domain, const Config *config, JsonArray *pins)
   free (xml);
   if (!metadata && !error)
     return NULL;
-  Desktop *desktop = g_new0 (Desktop, 1);
-  desktop->name = g_strdup (virDomainGetName (domain));
+  Desktop *desktop = desktop_new (virDomainGetName (domain));
   desktop->state = state_name (domain);
-  desktop->images = g_ptr_array_new_with_free_func (g_free);
   if (!metadata)
     g_ptr_array_add (desktop->images, g_strdup (error->message));
   else if (!virDomainIsActive (domain) || !add_pin (desktop, pins))
@@ -188,12 +215,10 @@ list_attachments (GPtrArray *desktops, const Config *config, JsonArray *pins)
       g_autoptr (Pin) pin = pin_read (json_array_get_element (pins, i), NULL);
       if (!pin || !pin->directory)
         continue;
-      Desktop *desktop = g_new0 (Desktop, 1);
-      desktop->name = g_strdup (pin->name);
+      Desktop *desktop = desktop_new (pin->name);
       desktop->directory = g_strdup (pin->directory);
       gboolean attached = is_attached (config, pin);
       desktop->state = attached ? "attached" : "lost";
-      desktop->images = g_ptr_array_new_with_free_func (g_free);
       add_pinned_images (desktop, pin);
       overlay_measure (config, desktop->name, &desktop->used, &desktop->cap);
       desktop->notice = attachment_notice (desktop, attached);
@@ -234,6 +259,17 @@ name_of (const Desktop *desktop)
   return desktop->directory ? desktop->directory : desktop->name;
 }
 
+/* NAMES, joined with ", "; owned by the caller.  */
+static char *
+join (const GPtrArray *names)
+{
+  g_autofree char **strings = g_new0 (char *, names->len + 1);
+
+  if (names->len > 0)
+    memcpy (strings, names->pdata, names->len * sizeof *strings);
+  return g_strjoinv (", ", strings);
+}
+
 static void
 print_text (GPtrArray *desktops)
 {
@@ -245,17 +281,18 @@ print_text (GPtrArray *desktops)
       g_autofree char *used = format_size (desktop->cap ? desktop->used : 0);
       g_autofree char *cap = format_size (desktop->cap);
       g_autofree char *spilled = format_size (desktop->spilled);
-      g_autofree char **names = g_new0 (char *, desktop->images->len + 1);
-      memcpy (names, desktop->images->pdata, desktop->images->len * sizeof *names);
-      g_autofree char *images = g_strjoinv (", ", names);
+      g_autofree char *images = join (desktop->images);
       table_add (table, name_of (desktop), desktop->state, used, cap, spilled, images, NULL);
     }
   table_print (table);
   for (guint i = 0; i < desktops->len; i++)
     {
       const Desktop *desktop = desktops->pdata[i];
+      g_autofree char *updates = join (desktop->updates);
       if (desktop->notice)
         printf ("%s: %s\n", name_of (desktop), desktop->notice);
+      if (*updates)
+        printf ("%s: update waiting: its next start boots %s\n", name_of (desktop), updates);
     }
 }
 
@@ -268,6 +305,16 @@ add_text (JsonObject *object, const char *member, const char *text)
     json_object_set_null_member (object, member);
 }
 
+static JsonArray *
+to_array (const GPtrArray *names)
+{
+  JsonArray *array = json_array_new ();
+
+  for (guint i = 0; i < names->len; i++)
+    json_array_add_string_element (array, names->pdata[i]);
+  return array;
+}
+
 static void
 print_json (GPtrArray *desktops)
 {
@@ -278,13 +325,11 @@ print_json (GPtrArray *desktops)
     {
       const Desktop *desktop = desktops->pdata[i];
       JsonObject *row = json_object_new ();
-      JsonArray *images = json_array_new ();
-      for (guint j = 0; j < desktop->images->len; j++)
-        json_array_add_string_element (images, desktop->images->pdata[j]);
       json_object_set_string_member (row, "name", desktop->name);
       add_text (row, "directory", desktop->directory);
       json_object_set_string_member (row, "state", desktop->state);
-      json_object_set_array_member (row, "images", images);
+      json_object_set_array_member (row, "images", to_array (desktop->images));
+      json_object_set_array_member (row, "update", to_array (desktop->updates));
       json_object_set_int_member (row, "overlay_used", (gint64)desktop->used);
       json_object_set_int_member (row, "overlay_cap", (gint64)desktop->cap);
       json_object_set_int_member (row, "spill_used", (gint64)desktop->spilled);

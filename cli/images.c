@@ -6,7 +6,9 @@
 #include <stdio.h>
 
 #include "daemon/control-client.h"
+#include "image-history.h"
 #include "network/host.h"
+#include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
@@ -73,15 +75,33 @@ add_to_table (const Listing *listing, const VersionRecord *record, const char *c
   g_autofree char *virtual_size = size_format (record->virtual_size);
   g_autofree char *data_size = size_format (record->data_size);
   g_autofree char *new_size = size_format (record->new_size);
-  g_autoptr (GDateTime) created = g_date_time_new_from_iso8601 (record->created, NULL);
-  g_autoptr (GDateTime) local = created ? g_date_time_to_local (created) : NULL;
-  g_autofree char *date = local ? g_date_time_format (local, "%Y-%m-%d %H:%M") : g_strdup ("?");
-  g_autofree char *note = g_strdelimit (g_strdup (record->note), "\n\r\t\033", ' ');
-
+  g_autofree char *date = utc_date_to_local (record->created);
+  g_autofree char *note = image_history_line (record->note);
   g_autofree char *here = format_missing (listing->missing, name);
 
   table_add (listing->table, name, *channels ? channels : "-", virtual_size, data_size, new_size,
              date, here, note, NULL);
+}
+
+/* Which of CHANNELS, which may be NULL, name VERSION, and which a rollout lets name it on some
+   hosts.  */
+static void
+add_channels (JsonObject *object, const ChannelRecord *channels, guint version)
+{
+  JsonArray *names = json_array_new ();
+  JsonObject *rollouts = json_object_new ();
+  g_autoptr (GList) all = channels ? g_hash_table_get_keys (channels->channels) : NULL;
+
+  for (GList *l = all; l; l = l->next)
+    {
+      const ChannelRollout *rollout = channel_record_rollout (channels, l->data);
+      if (channel_record_get (channels, l->data) == version)
+        json_array_add_string_element (names, l->data);
+      if (rollout && rollout->version == version)
+        json_object_set_int_member (rollouts, l->data, rollout->percent);
+    }
+  json_object_set_array_member (object, "channels", names);
+  json_object_set_object_member (object, "rollouts", rollouts);
 }
 
 static void
@@ -90,18 +110,10 @@ add_to_array (const Listing *listing, const VersionRecord *record, const Channel
   g_autofree char *ref = g_strdup_printf ("%s@%u", record->image, record->version);
   const guint64 *missing = g_hash_table_lookup (listing->missing, ref);
   JsonObject *object = json_object_new ();
-  JsonArray *names = json_array_new ();
-  GHashTableIter iter;
-  gpointer name, version;
 
-  if (channels)
-    g_hash_table_iter_init (&iter, channels->channels);
-  while (channels && g_hash_table_iter_next (&iter, &name, &version))
-    if (GPOINTER_TO_UINT (version) == record->version)
-      json_array_add_string_element (names, name);
   json_object_set_string_member (object, "image", record->image);
   json_object_set_int_member (object, "version", record->version);
-  json_object_set_array_member (object, "channels", names);
+  add_channels (object, channels, record->version);
   json_object_set_int_member (object, "virtual_size", (gint64)record->virtual_size);
   json_object_set_int_member (object, "data_size", (gint64)record->data_size);
   json_object_set_int_member (object, "new_size", (gint64)record->new_size);
@@ -197,10 +209,16 @@ verb_images (int argc, char **argv)
   g_autoptr (Table) table = NULL;
   g_autoptr (JsonObject) object = NULL;
   Listing listing = { 0 };
+  gboolean history = FALSE;
+  const GOptionEntry options[] = {
+    { "history", 0, 0, G_OPTION_ARG_NONE, &history,
+      "Show who made which channel of IMAGE name which version, when and why", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
   ExitStatus status;
 
   if (!verb_parse (
-          &verb, argc, argv, NULL, "[IMAGE]",
+          &verb, argc, argv, options, "[IMAGE]",
           "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
           "disk, its data, what of that was new, when and why it was made, and whether all of it is here,\n"
           "so that it boots without any other host, or how much is missing.",
@@ -209,6 +227,13 @@ verb_images (int argc, char **argv)
   const char *only = verb.argc ? verb.argv[0] : NULL;
   if (only && !image_name_check (only, &error))
     return verb_usage (&verb, error);
+  if (history && !only)
+    {
+      fail (&error, "--history is of one image: name it");
+      return verb_usage (&verb, error);
+    }
+  if (history)
+    return image_history_print (&verb, only, &error) ? EXIT_DONE : verb_fail (&verb, error);
   if (verb.json)
     {
       object = json_object_new ();

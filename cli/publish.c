@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "qcow-backing/channel-change.h"
 #include "qcow-backing/publish.h"
 #include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
@@ -101,8 +102,9 @@ verb_publish (int argc, char **argv)
           "see it. FILE is only read. Only what the store does not have yet is added to it.",
           2, 2, &status))
     return status;
+  g_autofree char *author = channel_change_author ();
   PublishOptions publish_options = { verb.argv[0], channel ? channel : CHANNEL_DEFAULT,
-                                     note ? note : "" };
+                                     note ? note : "", author };
   if (!publish_check (&publish_options, &error))
     return verb_usage (&verb, error);
   gint64 started = g_get_monotonic_time ();

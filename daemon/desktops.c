@@ -22,11 +22,14 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/file-write.h"
 #include "qcow-backing/image-library.h"
+#include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
+#include "qcow-backing/utc-date.h"
 
 #define STALE_AFTER_SECONDS (10 * 60)
+#define IMAGE_SIZE_MAX      200
 
 /* DISK as the answer has it, its version chosen, loaded and found good.  */
 static JsonObject *
@@ -78,8 +81,7 @@ resolve_disks (const Config *config, const ImageLibrary *library, const DesktopR
 static JsonObject *
 build_pin (const Config *config, const DesktopRequest *request, JsonArray *disks)
 {
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
-  g_autofree char *since = g_date_time_format (now, "%Y-%m-%dT%H:%M:%SZ");
+  g_autofree char *since = utc_date (0);
   guint64 overlay = request->overlay_bytes > 0 ? request->overlay_bytes : config->overlay_bytes;
   guint64 spill = request->has_spill ? request->spill_bytes : config->spill_bytes;
   JsonObject *pin = json_object_new ();
@@ -168,10 +170,45 @@ desktops_set_spill (const Config *config, const char *name, JsonObject *body, GE
   return done;
 }
 
+/* Add to UPDATES what DISK, of a pin, would be at a start now, if that is another version.  */
+static void
+add_update (JsonArray *updates, const ImageLibrary *library, JsonObject *disk)
+{
+  JsonNode *channel = json_object_get_member (disk, "channel");
+  const char *image = json_read_string (disk, "image", IMAGE_SIZE_MAX, NULL);
+  guint64 present;
+  guint next;
+
+  if (!image || !channel || JSON_NODE_HOLDS_NULL (channel)
+      || !json_read_uint (disk, "version", 1, VERSION_MAX, &present, NULL)
+      || !image_library_resolve (library, image, json_node_get_string (channel), &next, NULL)
+      || next == present)
+    return;
+  g_autofree char *ref = g_strdup_printf ("%s@%u", image, next);
+  json_array_add_string_element (updates, ref);
+}
+
+/* LIBRARY may be NULL.  */
+static void
+add_updates (JsonObject *pin, const ImageLibrary *library)
+{
+  JsonArray *disks = json_read_array (pin, "disks", DESKTOP_DISKS_MAX, NULL);
+  JsonArray *updates = json_array_new ();
+
+  for (guint i = 0; library && disks && i < json_array_get_length (disks); i++)
+    {
+      JsonNode *disk = json_array_get_element (disks, i);
+      if (JSON_NODE_HOLDS_OBJECT (disk))
+        add_update (updates, library, json_node_get_object (disk));
+    }
+  json_object_set_array_member (pin, "update", updates);
+}
+
 JsonArray *
 desktops_list (const Config *config, GError **error)
 {
   g_autoptr (GPtrArray) names = pins_names (config, error);
+  g_autoptr (ImageLibrary) library = image_library_open (config, NULL);
   g_autoptr (JsonArray) pins = json_array_new ();
 
   for (guint i = 0; names && i < names->len; i++)
@@ -187,6 +224,7 @@ desktops_list (const Config *config, GError **error)
           json_object_set_string_member (pin, "name", names->pdata[i]);
           json_object_set_string_member (pin, "error", local_error->message);
         }
+      add_updates (pin, library);
       json_array_add_object_element (pins, pin);
     }
   return names ? g_steal_pointer (&pins) : NULL;

@@ -25,7 +25,8 @@ gboolean desktops_set_spill (const Config *config, const char *name, JsonObject 
                              GError **error);
 
 /* All pins, as desktops_prepare returned them, sorted by name; for one that cannot be read {
-   "name", "error": sentence }.  */
+   "name", "error": sentence }.  Each with "update": [IMAGE@VERSION], of what a start now would
+   boot in another version than runs.  */
 JsonArray *desktops_list (const Config *config, GError **error);
 
 /* Remove the pins of desktops that ended while no gildd ran.  */

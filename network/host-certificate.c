@@ -10,40 +10,11 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/gnutls-handles.h"
 
-#define VALID_SECONDS     (10LL * 365 * 24 * 3600)
-#define REQUEST_SIZE_MAX  4096
-#define KEY_ID_SIZE       20
-#define KEY_BITS          256 // P-256
-#define SITE_KEY_PREFIX   "urn:gild:site-key:"
-#define NAMES_MAX         8 // of a certificate that are looked at
-#define NAME_SIZE_MAX     256
-#define DEFAULT_HOST_NAME "host"
-
-gboolean
-host_name_check (const char *name, GError **error)
-{
-  static const char CHARACTERS[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-  gsize size = strlen (name);
-
-  if (size >= 1 && size <= HOST_NAME_SIZE_MAX && strspn (name, CHARACTERS) == size
-      && name[0] != '-')
-    return TRUE;
-  return fail_code (
-      error, G_IO_ERROR_INVALID_ARGUMENT,
-      "'%.100s' is not a host's name: write 1 to %d of a-z, 0-9 and '-', the first not being '-'",
-      name, HOST_NAME_SIZE_MAX);
-}
-
-char *
-host_name_default (void)
-{
-  g_autofree char *name = g_ascii_strdown (g_get_host_name (), -1);
-
-  *strchrnul (name, '.') = '\0';
-  name[MIN (strlen (name), HOST_NAME_SIZE_MAX)] = '\0';
-  g_strcanon (name, "abcdefghijklmnopqrstuvwxyz0123456789-", '-');
-  return g_strdup (host_name_check (name, NULL) ? name : DEFAULT_HOST_NAME);
-}
+#define VALID_SECONDS    (10LL * 365 * 24 * 3600)
+#define REQUEST_SIZE_MAX 4096
+#define KEY_ID_SIZE      20
+#define KEY_BITS         256 // P-256
+#define SITE_KEY_PREFIX  "urn:gild:site-key:"
 
 /* Sign REQUEST for NAME with a new KEY.  GnuTLS's status.  */
 static int
@@ -194,45 +165,11 @@ host_certificate_issue (const CertificateAuthority *authority, const char *name,
   return g_steal_pointer (&certificate);
 }
 
-/* The first name of TYPE in CERTIFICATE that begins and ends so; NULL if there is none.  */
-static char *
-find_name (gnutls_x509_crt_t certificate, guint type, const char *prefix, const char *suffix)
-{
-  for (guint i = 0; i < NAMES_MAX; i++)
-    {
-      char text[NAME_SIZE_MAX + 1] = "";
-      gsize size = NAME_SIZE_MAX;
-      guint actual = 0;
-      int status =
-          gnutls_x509_crt_get_subject_alt_name2 (certificate, i, text, &size, &actual, NULL);
-      if (status == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-        break;
-      if (status >= 0 && actual == type && strlen (text) == size && g_str_has_prefix (text, prefix)
-          && g_str_has_suffix (text, suffix))
-        return g_strdup (text);
-    }
-  return NULL;
-}
-
-char *
-host_certificate_name (gnutls_x509_crt_t certificate, GError **error)
-{
-  g_autofree char *name = find_name (certificate, GNUTLS_SAN_DNSNAME, "", HOST_DOMAIN);
-
-  if (!name)
-    {
-      fail (error, "the certificate is not a host's: it has no name that ends in " HOST_DOMAIN);
-      return NULL;
-    }
-  name[strlen (name) - strlen (HOST_DOMAIN)] = '\0';
-  return host_name_check (name, error) ? g_steal_pointer (&name) : NULL;
-}
-
 gboolean
 host_certificate_names_site_key (gnutls_x509_crt_t certificate, const char *site_key)
 {
   g_autofree char *uri = site_key_uri (site_key);
-  g_autofree char *found = find_name (certificate, GNUTLS_SAN_URI, SITE_KEY_PREFIX, "");
+  g_autofree char *found = certificate_find_name (certificate, GNUTLS_SAN_URI, SITE_KEY_PREFIX, "");
 
   return found && g_str_equal (found, uri);
 }

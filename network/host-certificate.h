@@ -10,17 +10,7 @@
 #include <gnutls/x509.h>
 
 #include "qcow-backing/certificate-authority.h"
-
-/* Behind a host's name in certificates and URLs.  */
-#define HOST_DOMAIN ".gild.internal"
-
-/* A name is [a-z0-9][a-z0-9-]{0,62}.  */
-#define HOST_NAME_SIZE_MAX 63
-gboolean host_name_check (const char *name, GError **error);
-
-/* What this host is called unless told otherwise: its hostname up to the first dot, in lower case,
-   with a '-' for what a name must not have.  The caller's.  */
-char *host_name_default (void);
+#include "qcow-backing/host-name.h"
 
 /* Make a key and a certification request (PKCS #10) for host NAME, both PEM and the caller's, who
    wipes the key.  */
@@ -32,9 +22,6 @@ gboolean host_certificate_request (const char *name, char **key_pem, char **requ
 gnutls_x509_crt_t host_certificate_issue (const CertificateAuthority *authority, const char *name,
                                           const char *request_pem, const char *site_key,
                                           GError **error);
-
-/* The host that CERTIFICATE is for, the caller's.  Says nothing of who signed it.  */
-char *host_certificate_name (gnutls_x509_crt_t certificate, GError **error);
 
 /* Whether CERTIFICATE was given for the key KEY_PEM, and says that SITE_KEY is the site's.  */
 gboolean host_certificate_has_key (gnutls_x509_crt_t certificate, const char *key_pem);

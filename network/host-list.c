@@ -9,6 +9,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/file-write.h"
 #include "qcow-backing/json-read.h"
+#include "qcow-backing/utc-date.h"
 
 #define DATE_SIZE_MAX 40
 #define NEWS_SECONDS  60 // that the news of a removal may take to reach every origin
@@ -331,8 +332,7 @@ JsonObject *
 host_list_to_json (HostList *list, const Host *own)
 {
   g_autoptr (GPtrArray) hosts = host_list_get (list);
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
-  g_autofree char *written = g_date_time_format (now, "%Y-%m-%dT%H:%M:%SZ");
+  g_autofree char *written = utc_date (0);
   gint64 now_us = g_get_monotonic_time ();
   JsonObject *object = json_object_new ();
   JsonArray *array = json_array_new ();

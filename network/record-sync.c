@@ -71,12 +71,10 @@ static gboolean
 install_channels (const RecordSync *sync, const Host *origin, const char *image,
                   const ChannelRecord *record, GBytes *signed_text, GError **error)
 {
-  GHashTableIter iter;
-  gpointer version;
+  g_autoptr (GArray) versions = channel_record_versions (record);
 
-  g_hash_table_iter_init (&iter, record->channels);
-  while (g_hash_table_iter_next (&iter, NULL, &version))
-    if (!install_version (sync, origin, image, GPOINTER_TO_UINT (version), error))
+  for (guint i = 0; i < versions->len; i++)
+    if (!install_version (sync, origin, image, g_array_index (versions, guint, i), error))
       return FALSE;
   return record_install_channels (sync->library, record, signed_text, error);
 }

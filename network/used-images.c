@@ -11,10 +11,10 @@
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/pins.h"
+#include "qcow-backing/utc-date.h"
 
 #define FORMAT    "gild-used-1"
 #define NAME_SIZE 200
-#define DATE_SIZE 40
 #define USED_MAX  1000
 
 static void
@@ -26,15 +26,6 @@ used_image_free (gpointer data)
   g_free (used->channel);
   g_free (used->seen);
   g_free (used);
-}
-
-static char *
-format_date (int days_ago)
-{
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
-  g_autoptr (GDateTime) then = g_date_time_add_days (now, -days_ago);
-
-  return g_date_time_format (then, "%Y-%m-%dT%H:%M:%SZ");
 }
 
 /* Note that CHANNEL of IMAGE was used at SEEN.  Whether the file should say so: an image that it
@@ -71,7 +62,7 @@ read_entry (GPtrArray *images, JsonNode *node, const char *oldest, GError **erro
     return fail (error, "\"images\" has something else than objects");
   const char *image = json_read_string (entry, "image", NAME_SIZE, error);
   const char *channel = image ? json_read_string (entry, "channel", NAME_SIZE, error) : NULL;
-  const char *seen = channel ? json_read_string (entry, "seen", DATE_SIZE, error) : NULL;
+  const char *seen = channel ? json_read_string (entry, "seen", UTC_DATE_SIZE_MAX, error) : NULL;
   if (!seen || !image_name_check (image, error) || !channel_name_check (channel, error))
     return FALSE;
   if (strcmp (seen, oldest) >= 0)
@@ -84,7 +75,7 @@ static GPtrArray *
 load (const char *path, GError **error)
 {
   g_autoptr (GPtrArray) images = g_ptr_array_new_with_free_func (used_image_free);
-  g_autofree char *text = NULL, *oldest = format_date (USED_DAYS);
+  g_autofree char *text = NULL, *oldest = utc_date (-USED_DAYS);
   g_autoptr (GError) local_error = NULL;
   gsize size;
 
@@ -151,7 +142,7 @@ GPtrArray *
 used_images_look (const Config *config, GError **error)
 {
   g_autofree char *path = config_state_path (config, "images", "used.json", NULL);
-  g_autofree char *now = format_date (0);
+  g_autofree char *now = utc_date (0);
   g_autoptr (GError) damage = NULL;
   g_autoptr (GPtrArray) images = load (path, &damage);
   g_autoptr (GPtrArray) names = pins_names (config, error);

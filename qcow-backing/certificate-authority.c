@@ -15,6 +15,8 @@
 #define PEM_SIZE_MAX  16384
 #define SERIAL_SIZE   16
 #define KEY_ID_SIZE   20
+#define NAMES_MAX     8 // of a certificate that are looked at
+#define NAME_SIZE_MAX 256
 
 int
 certificate_set_serial (gnutls_x509_crt_t certificate)
@@ -117,6 +119,26 @@ certificate_to_pem (gnutls_x509_crt_t certificate, GError **error)
   if (status >= 0)
     return g_strndup ((const char *)pem.data, pem.size);
   fail (error, "write a certificate: %s", gnutls_strerror (status));
+  return NULL;
+}
+
+char *
+certificate_find_name (gnutls_x509_crt_t certificate, guint type, const char *prefix,
+                       const char *suffix)
+{
+  for (guint i = 0; i < NAMES_MAX; i++)
+    {
+      char text[NAME_SIZE_MAX + 1] = "";
+      gsize size = NAME_SIZE_MAX;
+      guint actual = 0;
+      int status =
+          gnutls_x509_crt_get_subject_alt_name2 (certificate, i, text, &size, &actual, NULL);
+      if (status == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+        break;
+      if (status >= 0 && actual == type && strlen (text) == size && g_str_has_prefix (text, prefix)
+          && g_str_has_suffix (text, suffix))
+        return g_strdup (text);
+    }
   return NULL;
 }
 

@@ -37,6 +37,11 @@ gnutls_x509_crt_t certificate_parse (const char *pem, gsize size, GError **error
 /* CERTIFICATE as PEM, the caller's.  */
 char *certificate_to_pem (gnutls_x509_crt_t certificate, GError **error);
 
+/* The first alternative name of TYPE (GNUTLS_SAN_...) in CERTIFICATE that begins and ends so, the
+   caller's; NULL if there is none.  */
+char *certificate_find_name (gnutls_x509_crt_t certificate, guint type, const char *prefix,
+                             const char *suffix);
+
 /* Give CERTIFICATE a random serial number, positive and of 16 bytes (RFC 5280, 4.1.2.2).  GnuTLS's
    status.  */
 int certificate_set_serial (gnutls_x509_crt_t certificate);

@@ -8,6 +8,7 @@
 
 #include "fail.h"
 #include "file-lock.h"
+#include "host-name.h"
 #include "image-name.h"
 #include "record-file.h"
 #include "site.h"
@@ -20,6 +21,7 @@ struct ImageLibrary
   ChunkStore *store;
   PublicKey *key;
   Origin *origin;
+  char *host;
 };
 
 ImageLibrary *
@@ -34,6 +36,7 @@ image_library_open (const Config *config, GError **error)
   library->store = library->origin ? chunk_store_open (store_path, error) : NULL;
   if (!library->store)
     return NULL;
+  library->host = host_name_own (config);
   return g_steal_pointer (&library);
 }
 
@@ -46,6 +49,7 @@ image_library_free (ImageLibrary *library)
   chunk_store_free (library->store);
   public_key_free (library->key);
   origin_free (library->origin);
+  g_free (library->host);
   g_free (library);
 }
 
@@ -65,6 +69,12 @@ const Origin *
 image_library_origin (const ImageLibrary *library)
 {
   return library->origin;
+}
+
+const char *
+image_library_host (const ImageLibrary *library)
+{
+  return library->host;
 }
 
 char *
@@ -302,7 +312,7 @@ image_library_resolve (const ImageLibrary *library, const char *image, const cha
     }
   if (!record)
     return image_library_fail_missing (image, 0, error);
-  *version = channel_record_get (record, channel);
+  *version = channel_record_resolve (record, channel, library->host);
   if (*version)
     return TRUE;
   g_autofree char **names = (char **)g_hash_table_get_keys_as_array (record->channels, NULL);

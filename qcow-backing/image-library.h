@@ -50,8 +50,11 @@ VersionRecord *image_library_load_record (const ImageLibrary *library, const cha
 ChannelRecord *image_library_load_channels (const ImageLibrary *library, const char *image,
                                             GError **error);
 
-/* The version that CHANNEL of IMAGE names.  An error says whether image or channel is missing, and
-   what there is.  */
+/* What this host is called, by which it knows what a rollout has reached.  */
+const char *image_library_host (const ImageLibrary *library);
+
+/* The version that CHANNEL of IMAGE names on this host.  An error says whether image or channel is
+   missing, and what there is.  */
 gboolean image_library_resolve (const ImageLibrary *library, const char *image, const char *channel,
                                 guint *version, GError **error);
 

@@ -12,34 +12,20 @@
 #include <unistd.h>
 
 #include "boot-profile-file.h"
+#include "channel-change.h"
 #include "fail.h"
 #include "file-write.h"
 #include "image-name.h"
 #include "ingest.h"
 #include "record-file.h"
+#include "utc-date.h"
 
 gboolean
 publish_check (const PublishOptions *options, GError **error)
 {
-  if (!image_name_check (options->image, error) || !channel_name_check (options->channel, error))
-    return FALSE;
-  if (strlen (options->note) > RECORD_NOTE_MAX || !g_utf8_validate (options->note, -1, NULL))
-    return fail (error, "a note has up to %d bytes of UTF-8", RECORD_NOTE_MAX);
-  return TRUE;
-}
+  const ChannelChange change = { options->channel, 0, CHANNEL_PUBLISH, options->by, options->note };
 
-/* The image's channels, empty ones for a new image.  */
-static ChannelRecord *
-load_channels (const ImageLibrary *library, const char *image, GError **error)
-{
-  g_autoptr (GError) local_error = NULL;
-  ChannelRecord *channels = image_library_load_channels (library, image, &local_error);
-
-  if (local_error)
-    g_propagate_error (error, g_steal_pointer (&local_error));
-  else if (!channels)
-    channels = channel_record_new (image);
-  return channels;
+  return image_name_check (options->image, error) && channel_change_check (&change, error);
 }
 
 /* One more than any version that there is or that a channel names: numbers are not given twice.  */
@@ -48,28 +34,15 @@ next_version (const ImageLibrary *library, const ChannelRecord *channels, guint 
               GError **error)
 {
   g_autoptr (GArray) versions = image_library_versions (library, channels->image, error);
-  GHashTableIter iter;
-  gpointer named;
-  guint last;
+  guint last = channel_record_last_version (channels);
 
   if (!versions)
     return FALSE;
-  last = versions->len ? g_array_index (versions, guint, versions->len - 1) : 0;
-  g_hash_table_iter_init (&iter, channels->channels);
-  while (g_hash_table_iter_next (&iter, NULL, &named))
-    last = MAX (last, GPOINTER_TO_UINT (named));
+  if (versions->len)
+    last = MAX (last, g_array_index (versions, guint, versions->len - 1));
   *version = last + 1;
   return *version <= VERSION_MAX
          || fail (error, "%s has all the versions it can have", channels->image);
-}
-
-static char *
-date_after_days (int days)
-{
-  g_autoptr (GDateTime) now = g_date_time_new_now_utc ();
-  g_autoptr (GDateTime) then = g_date_time_add_days (now, days);
-
-  return g_date_time_format (then, "%Y-%m-%dT%H:%M:%SZ");
 }
 
 /* Stage the chunks of the index file, and note them in RECORD.  */
@@ -152,19 +125,16 @@ write_version (const ImageLibrary *library, const SigningKey *key, const Version
          && record_file_write (path, json, key, error);
 }
 
+/* The channel names VERSION now.  */
 static gboolean
 write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecord *channels,
-                const char *channel, guint version, GError **error)
+                const PublishOptions *options, guint version, GError **error)
 {
-  g_autofree char *path = image_library_path (library, channels->image, "channels.json");
-  g_autofree char *json = NULL;
+  const ChannelChange change = { options->channel, version, CHANNEL_PUBLISH, options->by,
+                                 options->note };
 
-  channels->serial++;
-  g_hash_table_insert (channels->channels, g_strdup (channel), GUINT_TO_POINTER (version));
-  g_free (channels->expires);
-  channels->expires = date_after_days (CHANNEL_EXPIRES_DAYS);
-  json = channel_record_to_json (channels);
-  return record_file_write (path, json, key, error);
+  return channel_change_apply (channels, &change, error)
+         && channel_change_write (library, key, channels, error);
 }
 
 /* Before the version exists, when nobody adds to its profile yet.  */
@@ -182,7 +152,7 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
                 const PublishOptions *options, const Progress *progress, PublishResult *result,
                 GError **error)
 {
-  g_autoptr (ChannelRecord) channels = load_channels (library, options->image, error);
+  g_autoptr (ChannelRecord) channels = channel_change_begin (library, options->image, error);
   g_autoptr (VersionRecord) record = version_record_new ();
 
   if (!channels || !next_version (library, channels, &record->version, error))
@@ -193,11 +163,11 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
   g_autoptr (GBytes) index = store_disk (library, source, record, progress, result, error);
   if (!index)
     return FALSE;
-  record->created = date_after_days (0);
+  record->created = utc_date (0);
   result->version = record->version;
   inherit_profile (library, record, index);
   return write_version (library, key, record, index, error)
-         && write_channels (library, key, channels, options->channel, record->version, error);
+         && write_channels (library, key, channels, options, record->version, error);
 }
 
 gboolean

@@ -11,6 +11,7 @@ typedef struct
   const char *image;
   const char *channel; // that shall name the new version
   const char *note;    // "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
+  const char *by;      // who, for the history; NULL: channel_change_author
 } PublishOptions;
 
 typedef struct

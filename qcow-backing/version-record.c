@@ -9,11 +9,11 @@
 #include "image-name.h"
 #include "index.h"
 #include "json-read.h"
+#include "utc-date.h"
 
 #define FORMAT          "gild-version-1"
 #define INDEX_SIZE_MAX  (G_GUINT64_CONSTANT (4) << 30)
 #define INDEX_CHUNK_MAX 65536
-#define DATE_SIZE_MAX   40
 
 VersionRecord *
 version_record_new (void)
@@ -161,7 +161,7 @@ version_record_from_json (const char *text, gsize size, GError **error)
   if (!object || !read_name (record, object, error) || !read_sizes (record, object, error)
       || !read_index (record, object, error))
     return NULL;
-  const char *created = json_read_string (object, "created", DATE_SIZE_MAX, error);
+  const char *created = json_read_string (object, "created", UTC_DATE_SIZE_MAX, error);
   const char *note = created ? json_read_string (object, "note", RECORD_NOTE_MAX, error) : NULL;
   if (!note)
     return NULL;

@@ -8,6 +8,38 @@
 #include "qcow-backing/image-name.h"
 
 static void
+check_history (const ChannelRecord *record)
+{
+  g_assert_cmpuint (record->history->len, <=, CHANNEL_HISTORY_MAX);
+  for (guint i = 0; i < record->history->len; i++)
+    {
+      const ChannelEvent *event = record->history->pdata[i];
+      g_assert_true (channel_name_check (event->channel, NULL));
+      g_assert_true (event->version >= 1 && event->version <= VERSION_MAX);
+      g_assert_cmpuint (event->from, <=, VERSION_MAX);
+      g_assert_cmpuint (event->version, <=, channel_record_last_version (record));
+      channel_history_before (record->history, event->channel, event->version);
+    }
+}
+
+static void
+check_rollouts (const ChannelRecord *record)
+{
+  GHashTableIter iter;
+  gpointer name, value;
+
+  g_assert_true (record->reserved == 0 || record->reserved >= record->serial);
+  g_hash_table_iter_init (&iter, record->rollouts);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    {
+      const ChannelRollout *rollout = value;
+      guint version = channel_record_resolve (record, name, "pc1");
+      g_assert_true (rollout->percent >= 1 && rollout->percent <= 100);
+      g_assert_true (version == rollout->version || version == channel_record_get (record, name));
+    }
+}
+
+static void
 check_sound (const ChannelRecord *record)
 {
   GHashTableIter iter;
@@ -35,6 +67,8 @@ fuzz_input (const guint8 *data, gsize size)
   if (!fuzz_check_result (record, error))
     return FALSE;
   check_sound (record);
+  check_history (record);
+  check_rollouts (record);
   g_autofree char *text = channel_record_to_json (record);
   g_autoptr (ChannelRecord) again = channel_record_from_json (text, strlen (text), &error);
   g_assert_no_error (error);

@@ -148,6 +148,26 @@ comes_true 'and is an origin' 30 host_says pc2 '.hosts[] | select(.name == "pc1"
 cp -r "$tmp/srv/state/images/demo/desktop" "$tmp/old-records"
 at srv publish demo/desktop "$tmp/1.raw" --note third
 comes_true 'the replica has the next version' 40 is_complete pc1 3
+
+# What channels name moves back and forth everywhere; what runs goes on with what it has.
+update_waits ()
+{
+    curl -s --unix-socket "$tmp/$1/run/gildd.sock" http://gildd/desktops | jq -ce ".desktops[0].update == $2"
+}
+names ()
+{
+    host_says "$1" ".images[] | select(.version == $2) | .channels == [\"production\"]" images demo/desktop
+}
+comes_true 'a desktop that runs has an update waiting' 20 update_waits pc2 '["demo/desktop@3"]'
+run_ok 'gild rollback' at srv gild rollback demo/desktop
+comes_true 'reaches another host' 30 names pc1 2
+comes_true 'and one more' 30 update_waits pc2 '["demo/desktop@2"]'
+run_ok 'gild promote' at srv gild promote demo/desktop@3 --note again
+comes_true 'does too' 30 names pc1 3
+is 'with its history' "$(at pc1 gild images demo/desktop --history --json | jq -c '[.history[-2:][] | [.action, .note]]')" \
+    '[["rollback",""],["promote","again"]]'
+run_fails 'another host cannot' 1 'no publisher' at pc1 gild rollback demo/desktop
+
 stop_host srv
 stop_host pc2
 find "$tmp/pc2/state/store.castr" -name '*.cacnk' -delete

@@ -7,6 +7,7 @@
 
 #include "qcow-backing/channel-record.h"
 #include "qcow-backing/record-file.h"
+#include "qcow-backing/rollout-bucket.h"
 #include "qcow-backing/version-record.h"
 
 typedef struct
@@ -226,6 +227,13 @@ test_version_record (void)
   g_assert_cmpuint (g_array_index (again->index_chunks, ChunkId, 1).bytes[0], ==, 0xaa);
 }
 
+#define CHANNELS(member)                                                                           \
+  "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":5,\"channels\":{\"x\":1},"         \
+  "\"expires\":\"\"," member "}"
+#define EVENT(serial, from)                                                                        \
+  "{\"serial\":" serial ",\"channel\":\"x\",\"version\":2,\"from\":" from                          \
+  ",\"action\":\"promote\",\"at\":\"\",\"by\":\"a@b\",\"note\":\"\"}"
+
 static void
 test_channel_records (void)
 {
@@ -242,6 +250,20 @@ test_channel_records (void)
     "{\"format\":\"gild-channels-1\",\"image\":\"a/"
     "b\",\"serial\":1,\"channels\":{\"x\":0},\"expires\":\"\"}",
     "{\"format\":\"gild-channels-1\",\"image\":\"a/b\",\"serial\":1,\"channels\":{\"x\":1}}",
+    CHANNELS ("\"rollouts\":[]"),
+    CHANNELS ("\"rollouts\":{\"x\":1}"),
+    CHANNELS ("\"rollouts\":{\"x\":{\"version\":2,\"percent\":0}}"),
+    CHANNELS ("\"rollouts\":{\"x\":{\"version\":2,\"percent\":101}}"),
+    CHANNELS ("\"rollouts\":{\"x\":{\"version\":0,\"percent\":5}}"),
+    CHANNELS ("\"rollouts\":{\"y\":{\"version\":2,\"percent\":5}}"),
+    CHANNELS ("\"reserved\":4"),
+    CHANNELS ("\"reserved\":\"6\""),
+    CHANNELS ("\"history\":{}"),
+    CHANNELS ("\"history\":[1]"),
+    CHANNELS ("\"history\":[{}]"),
+    CHANNELS ("\"history\":[" EVENT ("0", "null") "]"),
+    CHANNELS ("\"history\":[" EVENT ("1", "0") "]"),
+    CHANNELS ("\"history\":[" EVENT ("1", "\"1\"") "]"),
   };
   g_autoptr (ChannelRecord) record = channel_record_new ("a/b");
 
@@ -259,6 +281,148 @@ test_channel_records (void)
   g_assert_cmpuint (again->serial, ==, 3);
   g_assert_cmpuint (channel_record_get (again, "test"), ==, 8);
   g_assert_cmpuint (channel_record_get (again, "other"), ==, 0);
+}
+
+/* RECORD, written and read again.  */
+static ChannelRecord *
+reread (const ChannelRecord *record)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *json = channel_record_to_json (record);
+  ChannelRecord *again = channel_record_from_json (json, strlen (json), &error);
+
+  g_assert_no_error (error);
+  return again;
+}
+
+static void
+test_rollouts (void)
+{
+  static const char GOOD[] = CHANNELS ("\"rollouts\":{},\"reserved\":5,\"history\":[]");
+  g_autoptr (ChannelRecord) good = channel_record_from_json (GOOD, strlen (GOOD), NULL);
+  g_autoptr (ChannelRecord) record = channel_record_new ("accounting/desktop");
+
+  g_assert_nonnull (good);
+  g_assert_cmpuint (good->reserved, ==, 5);
+  record->serial = 3;
+  record->reserved = 7;
+  record->expires = g_strdup ("2027-01-01T00:00:00Z");
+  g_hash_table_insert (record->channels, g_strdup ("production"), GUINT_TO_POINTER (7));
+  channel_record_set_rollout (record, "production", 8, 53);
+  g_autoptr (ChannelRecord) again = reread (record);
+  g_autofree char *new_names = channel_record_names_of (again, 8);
+  g_autofree char *old_names = channel_record_names_of (again, 7);
+  g_autoptr (GArray) versions = channel_record_versions (again);
+  g_assert_cmpstr (new_names, ==, "production (53 %)");
+  g_assert_cmpstr (old_names, ==, "production");
+  g_assert_cmpuint (versions->len, ==, 2);
+  g_assert_cmpuint (channel_record_last_version (again), ==, 8);
+  g_assert_cmpuint (again->reserved, ==, 7);
+  g_assert_cmpuint (channel_record_resolve (again, "production", "pc1"), ==,
+                    rollout_bucket ("accounting/desktop", 8, "pc1") < 53 ? 8 : 7);
+  channel_record_set_rollout (again, "production", 8, 100);
+  g_assert_cmpuint (channel_record_resolve (again, "production", "pc1"), ==, 8);
+  g_assert_cmpuint (channel_record_resolve (again, "test", "pc1"), ==, 0);
+}
+
+/* The buckets are part of the format: every host has to come to the same, for ever.  */
+static void
+test_buckets (void)
+{
+  static const struct
+  {
+    const char *image;
+    guint version;
+    const char *host;
+    guint bucket;
+  } CASES[] = {
+    { "accounting/desktop", 8, "pc1", 34 },
+    { "accounting/desktop", 8, "pc2", 84 },
+    { "accounting/desktop", 8, "pc3", 96 },
+    { "accounting/desktop", 9, "pc1", 84 },
+    { "a/b", 1, "x", 2 },
+    { "a/b", 999999999, "a-very-long-host-name-0123456789", 99 },
+  };
+  guint counts[4] = { 0 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (CASES); i++)
+    g_assert_cmpuint (rollout_bucket (CASES[i].image, CASES[i].version, CASES[i].host), ==,
+                      CASES[i].bucket);
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *host = g_strdup_printf ("pc%u", i);
+      counts[rollout_bucket ("accounting/desktop", 8, host) / 25]++;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (counts); i++)
+    g_assert_true (counts[i] > 200 && counts[i] < 300);
+}
+
+static void
+add_event (ChannelRecord *record, guint version, const char *action, const char *at)
+{
+  const ChannelEvent event = { ++record->serial,
+                               (char *)"production",
+                               version,
+                               channel_record_get (record, "production"),
+                               (char *)action,
+                               (char *)at,
+                               (char *)"alice@srv",
+                               (char *)"why\nnot" };
+
+  channel_history_add (record->history, &event);
+  g_hash_table_insert (record->channels, g_strdup ("production"), GUINT_TO_POINTER (version));
+}
+
+/* What going back leads to.  The clock jumps, and nothing is to go by it.  */
+static void
+test_history (void)
+{
+  static const struct
+  {
+    guint version;
+    const char *action, *at;
+    guint before; // what the channel named before it came forward to this version
+  } STEPS[] = {
+    { 1, CHANNEL_PUBLISH, "2026-11-01T00:00:00Z", 0 },
+    { 2, CHANNEL_PUBLISH, "2038-01-19T03:14:08Z", 1 },
+    { 3, CHANNEL_PUBLISH, "1970-01-01T00:00:00Z", 2 },
+    { 2, CHANNEL_ROLLBACK, "1970-01-01T00:00:01Z", 1 },
+    { 1, CHANNEL_ROLLBACK, "", 0 },
+    { 3, CHANNEL_PROMOTE, "2026-11-02T00:00:00Z", 1 },
+    { 1, CHANNEL_ROLLBACK, "2026-11-02T00:00:00Z", 0 },
+    { 5, CHANNEL_PUBLISH, "2026-11-02T00:00:00Z", 1 },
+  };
+  g_autoptr (ChannelRecord) record = channel_record_new ("a/b");
+
+  record->expires = g_strdup ("");
+  for (gsize i = 0; i < G_N_ELEMENTS (STEPS); i++)
+    {
+      add_event (record, STEPS[i].version, STEPS[i].action, STEPS[i].at);
+      g_autoptr (ChannelRecord) again = reread (record);
+      const ChannelEvent *last = again->history->pdata[again->history->len - 1];
+      g_assert_cmpuint (again->history->len, ==, i + 1);
+      g_assert_cmpuint (last->serial, ==, i + 1);
+      g_assert_cmpstr (last->note, ==, "why\nnot");
+      g_assert_cmpuint (channel_history_before (again->history, "production", STEPS[i].version), ==,
+                        STEPS[i].before);
+    }
+  g_assert_cmpuint (channel_history_before (record->history, "test", 5), ==, 0);
+}
+
+/* The oldest go.  */
+static void
+test_long_history (void)
+{
+  g_autoptr (ChannelRecord) record = channel_record_new ("a/b");
+
+  record->expires = g_strdup ("");
+  for (guint i = 1; i <= CHANNEL_HISTORY_MAX + 50; i++)
+    add_event (record, i, CHANNEL_PUBLISH, "");
+  g_autoptr (ChannelRecord) again = reread (record);
+  g_assert_cmpuint (again->history->len, ==, CHANNEL_HISTORY_MAX);
+  g_assert_cmpuint (((const ChannelEvent *)again->history->pdata[0])->serial, ==, 51);
+  g_hash_table_insert (again->channels, g_strdup ("production"), GUINT_TO_POINTER (1));
+  g_assert_cmpuint (channel_record_last_version (again), ==, CHANNEL_HISTORY_MAX + 50);
 }
 
 static void
@@ -297,6 +461,10 @@ main (int argc, char **argv)
   g_test_add_func ("/record/version/bad", test_bad_version_records);
   g_test_add_func ("/record/version/round-trip", test_version_record);
   g_test_add_func ("/record/channels", test_channel_records);
+  g_test_add_func ("/record/channels/rollouts", test_rollouts);
+  g_test_add_func ("/record/channels/buckets", test_buckets);
+  g_test_add_func ("/record/channels/history", test_history);
+  g_test_add_func ("/record/channels/long-history", test_long_history);
   g_test_add_func ("/record/channels/expiry", test_expiry);
   return g_test_run ();
 }
