@@ -7,6 +7,7 @@
 #include "qcow-backing/config.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/progress.h"
+#include "qcow-backing/publish.h"
 
 typedef enum
 {
@@ -59,6 +60,14 @@ gboolean services_start (const Verb *verb, gboolean *run, GError **error);
 /* Print OBJECT to stdout, for --json.  */
 void json_print_object (JsonObject *object);
 
+/* Connections that qemu-nbd serves and workers that use them, where something is published: two
+   more than cores, so that some can wait for data while the others compute.  */
+#define PUBLISH_WORKERS (g_get_num_processors () + 2)
+
+/* Print what was published by OPTIONS in SECONDS.  */
+void publish_print (const Verb *verb, const PublishOptions *options, const PublishResult *result,
+                    double seconds);
+
 /* Progress on the terminal, if stderr is one: bytes, rate, time left.  Ctrl-C sets its `cancelled`.
  */
 typedef struct TerminalProgress TerminalProgress;
@@ -80,6 +89,7 @@ ExitStatus verb_attach (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
 ExitStatus verb_detach (int argc, char **argv);
+ExitStatus verb_edit (int argc, char **argv);
 ExitStatus verb_export (int argc, char **argv);
 ExitStatus verb_fetch (int argc, char **argv);
 ExitStatus verb_gc (int argc, char **argv);
@@ -89,6 +99,7 @@ ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_invite (int argc, char **argv);
 ExitStatus verb_join (int argc, char **argv);
 ExitStatus verb_key (int argc, char **argv);
+ExitStatus verb_mount (int argc, char **argv);
 ExitStatus verb_promote (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_replica (int argc, char **argv);

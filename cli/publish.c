@@ -10,10 +10,6 @@
 #include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
 
-/* Connections that qemu-nbd serves and workers that use them: two more than cores, so that some can
-   wait for data while the others compute.  */
-#define EXTRA_WORKERS 2
-
 static void
 name_layers (GPtrArray *chain)
 {
@@ -24,9 +20,11 @@ name_layers (GPtrArray *chain)
     }
 }
 
-static void
-print_result (const Verb *verb, const char *image, const PublishResult *result, double seconds)
+void
+publish_print (const Verb *verb, const PublishOptions *options, const PublishResult *result,
+               double seconds)
 {
+  const char *image = options->image;
   g_autofree char *new_size = size_format (result->new_size);
   g_autofree char *data_size = size_format (result->data_size);
   g_autofree char *stored_size = size_format (result->stored_size);
@@ -41,6 +39,8 @@ print_result (const Verb *verb, const char *image, const PublishResult *result, 
   g_autoptr (JsonObject) object = json_object_new ();
   json_object_set_string_member (object, "image", image);
   json_object_set_int_member (object, "version", result->version);
+  if (options->edited)
+    json_object_set_int_member (object, "parent", options->edited);
   json_object_set_int_member (object, "virtual_size", (gint64)result->virtual_size);
   json_object_set_int_member (object, "data_size", (gint64)result->data_size);
   json_object_set_int_member (object, "new_size", (gint64)result->new_size);
@@ -55,7 +55,6 @@ static gboolean
 publish (const Verb *verb, const char *file, const char *format, char **backing_dirs,
          const PublishOptions *options, PublishResult *result, GError **error)
 {
-  guint workers = g_get_num_processors () + EXTRA_WORKERS;
   ChildIdentity reader;
   g_autoptr (SigningKey) key = NULL;
   g_autoptr (GPtrArray) chain = NULL;
@@ -66,7 +65,7 @@ publish (const Verb *verb, const char *file, const char *format, char **backing_
       || !(chain =
                disk_image_chain (file, format, (const char *const *)backing_dirs, &reader, error))
       || !(key = site_load_signing_key (verb->config, error))
-      || !(source = nbd_source_open (chain, workers, &reader, error))
+      || !(source = nbd_source_open (chain, PUBLISH_WORKERS, &reader, error))
       || !site_become_store_owner (verb->config, error)
       || !(library = image_library_open (verb->config, error)))
     return FALSE;
@@ -103,13 +102,16 @@ verb_publish (int argc, char **argv)
           2, 2, &status))
     return status;
   g_autofree char *author = channel_change_author ();
-  PublishOptions publish_options = { verb.argv[0], channel ? channel : CHANNEL_DEFAULT,
-                                     note ? note : "", author };
+  PublishOptions publish_options = { .image = verb.argv[0],
+                                     .channel = channel ? channel : CHANNEL_DEFAULT,
+                                     .note = note ? note : "",
+                                     .by = author };
   if (!publish_check (&publish_options, &error))
     return verb_usage (&verb, error);
   gint64 started = g_get_monotonic_time ();
   if (!publish (&verb, verb.argv[1], format, backing_dirs, &publish_options, &result, &error))
     return verb_fail (&verb, error);
-  print_result (&verb, verb.argv[0], &result, (double)(g_get_monotonic_time () - started) / 1e6);
+  publish_print (&verb, &publish_options, &result,
+                 (double)(g_get_monotonic_time () - started) / 1e6);
   return EXIT_DONE;
 }

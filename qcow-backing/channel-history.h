@@ -16,6 +16,7 @@
 
 /* What is done to a channel.  Other words may come.  */
 #define CHANNEL_PUBLISH  "publish"
+#define CHANNEL_EDIT     "edit"
 #define CHANNEL_PROMOTE  "promote"
 #define CHANNEL_ROLLBACK "rollback"
 

@@ -332,3 +332,33 @@ disk_image_chain (const char *path, const char *format, const char *const *backi
       return NULL;
   return g_steal_pointer (&chain);
 }
+
+gboolean
+disk_image_check_overlay (const char *path, const char *backing, GError **error)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  const DiskImageLayer layer = { (char *)path, "qcow2" };
+  g_autofree char *found = NULL, *found_format = NULL;
+
+  if (!read_layer (&layer, seen, &found, &found_format, error))
+    return FALSE;
+  return g_strcmp0 (found, backing) == 0
+         || fail (
+             error,
+             "%s is not the overlay any more that it was: its backing file is now %.200s, not %s; a disk that was made anew is for `gild publish`",
+             path, found ? found : "none", backing);
+}
+
+GPtrArray *
+disk_image_overlay (const char *path, const char *backing, const ChildIdentity *identity,
+                    GError **error)
+{
+  g_autoptr (GPtrArray) chain = g_ptr_array_new_with_free_func (layer_free);
+  DiskImageLayer *layer = g_new (DiskImageLayer, 1);
+
+  *layer = (DiskImageLayer){ g_strdup (path), "qcow2" };
+  g_ptr_array_add (chain, layer);
+  return disk_image_check_overlay (path, backing, error) && check_layer (chain, 0, identity, error)
+             ? g_steal_pointer (&chain)
+             : NULL;
+}

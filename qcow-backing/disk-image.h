@@ -25,5 +25,14 @@ typedef struct
 GPtrArray *disk_image_chain (const char *path, const char *format, const char *const *backing_dirs,
                              const ChildIdentity *identity, GError **error);
 
+/* The overlay at PATH, a qcow2 whose header names BACKING as what lies below it: a chain of this
+   one layer, which QEMU opens without what is below.  Refuses any other file, and what
+   disk_image_chain refuses.  */
+GPtrArray *disk_image_overlay (const char *path, const char *backing, const ChildIdentity *identity,
+                               GError **error);
+
+/* The part of that which looks at the header alone.  */
+gboolean disk_image_check_overlay (const char *path, const char *backing, GError **error);
+
 /* What to give QEMU to open CHAIN read-only: "json:{…}".  Owned by the caller.  */
 char *disk_image_blockdev (GPtrArray *chain);

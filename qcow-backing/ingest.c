@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Ingesting: a disk's data is cut into chunks, hashed, and staged for the store, on all cores.
 //
-// A map of where the data is comes first, so that progress has a total.  Then one worker for each
-// connection takes ranges from a common cursor, and reads, hashes and compresses each by itself.
+// A plan of what has to be read comes first, so that progress has a total.  Then one worker for
+// each connection takes ranges from a common cursor, and reads, hashes and compresses each by
+// itself.
 
 #include "ingest.h"
 
+#include <string.h>
+
+#include "chunk-plan.h"
 #include "fail.h"
 
 #define RANGE_CHUNKS 16 // 1 MiB a read
@@ -13,11 +17,11 @@
 typedef struct
 {
   NbdSource *source;
+  const IngestBelow *below; // may be NULL
   ChunkStaging *staging;
   const Progress *progress;
-  GArray *ranges; // of ChunkRange
-  guint64 total;  // bytes of data
-  ChunkId *ids;
+  ChunkPlan *plan;
+  guint64 total;        // bytes to read
   gint cursor, failed;  // atomic
   gint next_connection; // atomic
   GMutex lock;          // guards what follows
@@ -28,10 +32,62 @@ typedef struct
 static gboolean
 ingest_chunk (Ingest *ingest, gsize chunk, const guint8 *data, gsize size, GError **error)
 {
+  ChunkId *id = &ingest->plan->ids[chunk];
+
   if (chunk_is_zero (data, size))
-    return TRUE; // its id stands already
-  ingest->ids[chunk] = chunk_id_of (data, size);
-  return chunk_staging_add (ingest->staging, &ingest->ids[chunk], data, size, error);
+    {
+      *id = chunk_id_of_zeros (size);
+      return TRUE;
+    }
+  *id = chunk_id_of (data, size);
+  return chunk_staging_add (ingest->staging, id, data, size, error);
+}
+
+/* Read chunk I of what is below into BUFFER.  Its bytes are going to be signed, so they are
+   hashed.  */
+static gboolean
+read_below (const Ingest *ingest, gsize i, guint8 *buffer, GError **error)
+{
+  const Index *index = ingest->below->index;
+  gsize size = index_chunk_size (index, i);
+
+  if (index_chunk_is_zero (index, i))
+    {
+      memset (buffer, 0, size);
+      return TRUE;
+    }
+  return chunk_store_read (ingest->below->store, index_chunk_id (index, i), CHUNK_READ_HASH, buffer,
+                           size, error);
+}
+
+/* Put into BUFFER, which is the disk from OFFSET on, LENGTH bytes of it, what of that is below.  */
+static gboolean
+patch_from_below (const Ingest *ingest, guint64 offset, gsize length, guint8 *buffer,
+                  GError **error)
+{
+  guint8 chunk[CHUNK_SIZE];
+  gsize in_chunk = G_MAXSIZE; // which one
+  const GArray *extents = ingest->plan->extents;
+
+  for (guint i = chunk_plan_extent_at (ingest->plan, offset); i < extents->len; i++)
+    {
+      const NbdExtent *extent = &g_array_index (extents, NbdExtent, i);
+      guint64 position = MAX (extent->offset, offset);
+      guint64 end = MIN (extent->offset + extent->length, offset + length);
+      if (extent->offset >= offset + length)
+        break;
+      while (extent->kind == NBD_EXTENT_BELOW && position < end)
+        {
+          gsize n = (gsize)(position / CHUNK_SIZE), start = (gsize)(position % CHUNK_SIZE);
+          gsize part = (gsize)MIN (CHUNK_SIZE - start, end - position);
+          if (in_chunk != n && !read_below (ingest, n, chunk, error))
+            return FALSE;
+          in_chunk = n;
+          memcpy (buffer + (position - offset), chunk + start, part);
+          position += part;
+        }
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -42,7 +98,8 @@ ingest_range (Ingest *ingest, guint connection, const ChunkRange *range, guint8 
   gsize length =
       (gsize)MIN ((guint64)range->count * CHUNK_SIZE, nbd_source_size (ingest->source) - offset);
 
-  if (!nbd_source_read (ingest->source, connection, offset, length, buffer, error))
+  if (!nbd_source_read (ingest->source, connection, offset, length, buffer, error)
+      || !patch_from_below (ingest, offset, length, buffer, error))
     return FALSE;
   for (gsize i = 0; i < range->count; i++)
     {
@@ -63,12 +120,12 @@ work_until_done (Ingest *ingest, guint connection, guint8 *buffer, GError **erro
   while (!g_atomic_int_get (&ingest->failed))
     {
       guint i = (guint)g_atomic_int_add (&ingest->cursor, 1);
-      if (i >= ingest->ranges->len)
+      if (i >= ingest->plan->ranges->len)
         return TRUE;
       if (progress_is_cancelled (ingest->progress))
         return fail_code (error, G_IO_ERROR_CANCELLED, "interrupted; nothing was published");
-      if (!ingest_range (ingest, connection, &g_array_index (ingest->ranges, ChunkRange, i), buffer,
-                         error))
+      if (!ingest_range (ingest, connection, &g_array_index (ingest->plan->ranges, ChunkRange, i),
+                         buffer, error))
         return FALSE;
     }
   return TRUE;
@@ -106,42 +163,28 @@ run_workers (Ingest *ingest)
     g_thread_join (threads[i]);
 }
 
-/* The ids of a disk of SIZE bytes that is all zeros.  */
-static ChunkId *
-zero_ids (guint64 size, gsize *n)
-{
-  ChunkId zero = chunk_id_of_zeros (CHUNK_SIZE);
-
-  *n = (gsize)((size + CHUNK_SIZE - 1) / CHUNK_SIZE);
-  ChunkId *ids = g_new (ChunkId, *n);
-  for (gsize i = 0; i < *n; i++)
-    ids[i] = zero;
-  if (size % CHUNK_SIZE)
-    ids[*n - 1] = chunk_id_of_zeros (size % CHUNK_SIZE);
-  return ids;
-}
-
 ChunkId *
-ingest_disk (NbdSource *source, ChunkStaging *staging, const Progress *progress, GError **error)
+ingest_disk (NbdSource *source, const IngestBelow *below, ChunkStaging *staging,
+             const Progress *progress, GError **error)
 {
-  Ingest ingest = { .source = source, .staging = staging, .progress = progress };
-  gsize n;
+  Ingest ingest = { .source = source, .below = below, .staging = staging, .progress = progress };
+  GArray *extents = nbd_source_map (source, error);
 
-  ingest.ranges = nbd_source_map (source, RANGE_CHUNKS, error);
-  if (!ingest.ranges)
+  if (!extents)
     return NULL;
-  for (guint i = 0; i < ingest.ranges->len; i++)
-    ingest.total += g_array_index (ingest.ranges, ChunkRange, i).count * CHUNK_SIZE;
+  g_autoptr (ChunkPlan) plan =
+      chunk_plan_new (nbd_source_size (source), extents, below ? below->index : NULL, RANGE_CHUNKS);
+  ingest.plan = plan;
+  for (guint i = 0; i < plan->ranges->len; i++)
+    ingest.total += g_array_index (plan->ranges, ChunkRange, i).count * CHUNK_SIZE;
   ingest.total = MIN (ingest.total, nbd_source_size (source));
-  ingest.ids = zero_ids (nbd_source_size (source), &n);
   g_mutex_init (&ingest.lock);
   run_workers (&ingest);
   g_mutex_clear (&ingest.lock);
-  g_array_unref (ingest.ranges);
   if (ingest.error)
     {
       g_propagate_error (error, ingest.error);
-      g_clear_pointer (&ingest.ids, g_free);
+      return NULL;
     }
-  return ingest.ids;
+  return g_steal_pointer (&plan->ids);
 }

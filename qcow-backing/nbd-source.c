@@ -13,6 +13,9 @@
 /* A block-status request: not more than a server may refuse (the NBD protocol's 32-bit length).  */
 #define MAP_STEP (G_GUINT64_CONSTANT (1) << 30)
 
+/* Which layer of the chain holds it, 1 being the top one; 0 where none does (qemu-nbd(8)).  */
+#define CONTEXT_ALLOCATION_DEPTH "qemu:allocation-depth"
+
 struct NbdSource
 {
   NbdChild *server;
@@ -32,12 +35,19 @@ connect_once (NbdChild *server, const char *path, GError **error)
   struct nbd_handle *connection = nbd_create ();
 
   if (connection && nbd_add_meta_context (connection, LIBNBD_CONTEXT_BASE_ALLOCATION) == 0
+      && nbd_add_meta_context (connection, CONTEXT_ALLOCATION_DEPTH) == 0
       && nbd_connect_unix (connection, nbd_child_socket (server)) == 0)
     return connection;
   nbd_child_fail (server, path, error);
   if (connection)
     nbd_close (connection);
   return NULL;
+}
+
+static gboolean
+tells (const NbdSource *source, const char *context)
+{
+  return nbd_can_meta_context (source->connections->pdata[0], context) == 1;
 }
 
 NbdSource *
@@ -47,7 +57,9 @@ nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *ident
   const DiskImageLayer *top = chain->pdata[0];
   g_autofree char *blockdev = disk_image_blockdev (chain);
   g_autofree char *shared = g_strdup_printf ("--shared=%u", connections);
-  const char *argv[] = { QEMU_NBD, "--read-only", shared, blockdev, NULL };
+  const char *argv[] = {
+    QEMU_NBD, "--read-only", "--allocation-depth", shared, blockdev, NULL,
+  };
 
   source->connections = g_ptr_array_new_with_free_func (close_connection);
   source->server = nbd_child_start ((char **)argv, identity, error);
@@ -62,8 +74,8 @@ nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *ident
     }
   nbd_child_hide_socket (source->server);
   gint64 size = nbd_get_size (source->connections->pdata[0]);
-  if (size < 0
-      || nbd_can_meta_context (source->connections->pdata[0], LIBNBD_CONTEXT_BASE_ALLOCATION) != 1)
+  if (size < 0 || !tells (source, LIBNBD_CONTEXT_BASE_ALLOCATION)
+      || !tells (source, CONTEXT_ALLOCATION_DEPTH))
     {
       fail (error, "%s: qemu-nbd does not tell its size and where it has data", top->path);
       return NULL;
@@ -94,75 +106,103 @@ nbd_source_connections (const NbdSource *source)
   return source->connections->len;
 }
 
+/* The server's answer for one part of the disk: pairs of a length and what it is.  The two need not
+   be cut at the same places, nor reach equally far.  */
 typedef struct
 {
-  GArray *ranges;
-  gsize count_max;
-  guint64 size, position; // of the disk; up to where it is known
-} Map;
+  GArray *allocation, *depth; // of guint32
+  guint64 offset;             // where the part begins
+} Answer;
 
-/* Add the chunks that the LENGTH bytes at OFFSET touch, unless the last range has them.  */
-static void
-add_data (Map *map, guint64 offset, guint64 length)
-{
-  gsize first = (gsize)(offset / CHUNK_SIZE);
-  gsize end = (gsize)((offset + length + CHUNK_SIZE - 1) / CHUNK_SIZE);
-
-  while (first < end)
-    {
-      ChunkRange *last =
-          map->ranges->len ? &g_array_index (map->ranges, ChunkRange, map->ranges->len - 1) : NULL;
-      if (last && first < last->first + last->count)
-        first = last->first + last->count;
-      else if (last && first == last->first + last->count && last->count < map->count_max)
-        last->count++;
-      else
-        {
-          ChunkRange range = { first, 1 };
-          g_array_append_val (map->ranges, range);
-        }
-    }
-}
-
-/* libnbd's callback: COUNT pairs of length and flags, from OFFSET on.  */
+/* libnbd's callback: COUNT numbers, for the disk from OFFSET on.  */
 static int
-add_extents (void *data, const char *context, uint64_t offset, uint32_t *entries, size_t count,
+take_answer (void *data, const char *context, uint64_t offset, uint32_t *entries, size_t count,
              int *error)
 {
-  Map *map = data;
+  Answer *answer = data;
+  GArray *numbers =
+      g_str_equal (context, LIBNBD_CONTEXT_BASE_ALLOCATION) ? answer->allocation : answer->depth;
 
-  if (!g_str_equal (context, LIBNBD_CONTEXT_BASE_ALLOCATION) || offset != map->position)
-    return 0;
-  for (size_t i = 0; i + 1 < count; i += 2)
-    {
-      guint64 length = MIN ((guint64)entries[i], map->size - map->position);
-      if (!(entries[i + 1] & LIBNBD_STATE_ZERO))
-        add_data (map, map->position, length);
-      map->position += length;
-    }
+  if (offset == answer->offset && numbers->len == 0)
+    g_array_append_vals (numbers, entries, (guint)(count - count % 2));
   return 0;
 }
 
-GArray *
-nbd_source_map (NbdSource *source, gsize count_max, GError **error)
+/* Formats that never have a backing file say of what they do not hold only that it is a hole.  */
+static NbdExtentKind
+extent_kind (guint32 allocation, guint32 depth)
 {
-  Map map = { g_array_new (FALSE, FALSE, sizeof (ChunkRange)), count_max, source->size, 0 };
+  if (!(allocation & LIBNBD_STATE_ZERO))
+    return NBD_EXTENT_DATA;
+  return depth == 0 ? NBD_EXTENT_BELOW : NBD_EXTENT_ZERO;
+}
 
-  while (map.position < source->size)
+static void
+add_extent (GArray *map, guint64 offset, guint64 length, NbdExtentKind kind)
+{
+  NbdExtent *last = map->len ? &g_array_index (map, NbdExtent, map->len - 1) : NULL;
+
+  if (last && last->kind == kind)
+    last->length += length;
+  else
     {
-      guint64 before = map.position;
-      guint64 length = MIN (MAP_STEP, source->size - before);
-      nbd_extent_callback callback = { .callback = add_extents, .user_data = &map };
-      int status = nbd_block_status (source->connections->pdata[0], length, before, callback, 0);
-      if (status < 0 || map.position == before)
-        {
-          fail (error, "qemu-nbd does not tell where the disk has data: %s",
-                status < 0 ? nbd_get_error () : "an empty answer");
-          g_array_unref (map.ranges);
-          return NULL;
-        }
+      const NbdExtent extent = { offset, length, kind };
+      g_array_append_val (map, extent);
     }
-  return map.ranges;
+}
+
+/* Add to MAP as far as both halves of ANSWER reach, at most to END; where that is.  */
+static guint64
+add_answer (GArray *map, const Answer *answer, guint64 end)
+{
+  guint32 *allocation = (guint32 *)answer->allocation->data;
+  guint32 *depth = (guint32 *)answer->depth->data;
+  guint64 offset = answer->offset;
+
+  for (guint i = 0, j = 0; i < answer->allocation->len && j < answer->depth->len && offset < end;)
+    {
+      guint32 length = MIN (allocation[i], depth[j]);
+      guint64 inside = MIN (length, end - offset);
+      if (inside > 0)
+        add_extent (map, offset, inside, extent_kind (allocation[i + 1], depth[j + 1]));
+      offset += inside;
+      allocation[i] -= length;
+      depth[j] -= length;
+      i += allocation[i] == 0 ? 2 : 0;
+      j += depth[j] == 0 ? 2 : 0;
+    }
+  return offset;
+}
+
+/* Add what is known from *OFFSET on, and move that.  */
+static gboolean
+map_on (NbdSource *source, GArray *map, guint64 *offset, GError **error)
+{
+  g_autoptr (GArray) allocation = g_array_new (FALSE, FALSE, sizeof (guint32));
+  g_autoptr (GArray) depth = g_array_new (FALSE, FALSE, sizeof (guint32));
+  Answer answer = { allocation, depth, *offset };
+  nbd_extent_callback callback = { .callback = take_answer, .user_data = &answer };
+  guint64 length = MIN (MAP_STEP, source->size - *offset);
+  gboolean answered =
+      nbd_block_status (source->connections->pdata[0], length, *offset, callback, 0) == 0;
+
+  if (answered)
+    *offset = add_answer (map, &answer, source->size);
+  return (answered && *offset > answer.offset)
+         || fail (error, "qemu-nbd does not tell where the disk has data: %s",
+                  answered ? "an empty answer" : nbd_get_error ());
+}
+
+GArray *
+nbd_source_map (NbdSource *source, GError **error)
+{
+  g_autoptr (GArray) map = g_array_new (FALSE, FALSE, sizeof (NbdExtent));
+  guint64 offset = 0;
+
+  while (offset < source->size)
+    if (!map_on (source, map, &offset, error))
+      return NULL;
+  return g_steal_pointer (&map);
 }
 
 gboolean

@@ -7,9 +7,9 @@
 
 typedef struct NbdSource NbdSource;
 
-/* Serve CHAIN (disk_image_chain) with a qemu-nbd of our own, run as IDENTITY, and connect
-   CONNECTIONS times.  From then on no file is opened any more, so the caller may drop its
-   privileges.  */
+/* Serve CHAIN (disk_image_chain, disk_image_overlay) with a qemu-nbd of our own, run as IDENTITY,
+   and connect CONNECTIONS times.  From then on no file is opened any more, so the caller may drop
+   its privileges.  */
 NbdSource *nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *identity,
                             GError **error);
 void nbd_source_free (NbdSource *source);
@@ -18,15 +18,23 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (NbdSource, nbd_source_free)
 guint64 nbd_source_size (const NbdSource *source);
 guint nbd_source_connections (const NbdSource *source);
 
-/* Where the disk has data: chunks that are not known to be zero.  */
+/* What a part of the disk is.  */
+typedef enum
+{
+  NBD_EXTENT_BELOW, // the chain does not hold it
+  NBD_EXTENT_ZERO,
+  NBD_EXTENT_DATA, // perhaps zeros too
+} NbdExtentKind;
+
 typedef struct
 {
-  gsize first, count; // chunks
-} ChunkRange;
+  guint64 offset, length; // bytes
+  NbdExtentKind kind;
+} NbdExtent;
 
-/* The ranges, ascending, apart from each other, none longer than COUNT_MAX chunks.  An array of
-   ChunkRange.  */
-GArray *nbd_source_map (NbdSource *source, gsize count_max, GError **error);
+/* All of the disk, from its start to its end, without gaps; an array of NbdExtent.  What the chain
+   does not hold is NBD_EXTENT_BELOW, and reads as zeros.  */
+GArray *nbd_source_map (NbdSource *source, GError **error);
 
 /* Read LENGTH bytes at OFFSET into BUFFER over CONNECTION, which one thread uses at a time.  */
 gboolean nbd_source_read (NbdSource *source, guint connection, guint64 offset, gsize length,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Publishing: a disk becomes the next version of an image.
+// Publishing: a disk becomes the next version of an image, as a whole or as what an edit changed.
 //
 // The order of writing is what makes a crash harmless: chunks, then the index, then the version's
 // record, then the channel's record, each durable before the next.  Locks, in this order: the
@@ -85,29 +85,107 @@ stage_zeros (ChunkStaging *staging, const Index *index, GError **error)
   return TRUE;
 }
 
-/* Read SOURCE into the store and RECORD; the index's bytes.  */
-static GBytes *
-store_disk (ImageLibrary *library, NbdSource *source, VersionRecord *record,
-            const Progress *progress, PublishResult *result, GError **error)
+/* The version that was edited, which gc leaves alone as long as it is loaded.  NULL without an
+   error: the disk is whole.  */
+static ImageVersion *
+load_edited (const ImageLibrary *library, const PublishOptions *options, guint64 size,
+             GError **error)
 {
-  g_autoptr (ChunkStaging) staging = chunk_staging_new (image_library_store (library), error);
-  g_autofree ChunkId *ids = staging ? ingest_disk (source, staging, progress, error) : NULL;
+  g_autoptr (ImageVersion) edited = NULL;
+
+  if (options->edited)
+    edited = image_library_load (library, options->image, options->edited, error);
+  if (edited && size < index_virtual_size (edited->index))
+    {
+      fail (
+          error,
+          "the disk has shrunk from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+          " bytes, and its end may be in use: shrink a copy (`gild export`) and publish that with `gild publish`",
+          index_virtual_size (edited->index), size);
+      return NULL;
+    }
+  return g_steal_pointer (&edited);
+}
+
+/* The ids of SOURCE, read into STAGING.  */
+static ChunkId *
+read_disk (ImageLibrary *library, NbdSource *source, const ImageVersion *edited,
+           ChunkStaging *staging, const Progress *progress, GError **error)
+{
+  const IngestBelow below = { edited ? edited->index : NULL, image_library_store (library) };
+  GError *local_error = NULL;
+  ChunkId *ids = ingest_disk (source, edited ? &below : NULL, staging, progress, &local_error);
+
+  if (g_error_matches (local_error, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING))
+    fail (error, "%s@%u is not whole on this host: `gild fetch %s@%u` gets the rest; %s",
+          edited->record->image, edited->record->version, edited->record->image,
+          edited->record->version, local_error->message);
+  else if (local_error)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+  g_clear_error (&local_error);
+  return ids;
+}
+
+/* Whether IDS, of a disk of SIZE bytes, are those of EDITED.  */
+static gboolean
+is_unchanged (const ImageVersion *edited, const ChunkId *ids, guint64 size)
+{
+  if (!edited || size != index_virtual_size (edited->index))
+    return FALSE;
+  for (gsize i = 0; i < index_n_chunks (edited->index); i++)
+    if (!chunk_id_equal (&ids[i], index_chunk_id (edited->index, i)))
+      return FALSE;
+  return TRUE;
+}
+
+/* Stage INDEX, which is of IDS, and make all that is staged the store's.  */
+static GBytes *
+store_index (ChunkStaging *staging, guint64 size, const ChunkId *ids, VersionRecord *record,
+             GError **error)
+{
+  g_autoptr (GBytes) data = index_build (size, ids);
+  g_autoptr (Index) index = index_new_from_bytes (data, error);
+
+  if (!index || !stage_index (staging, data, record, error) || !stage_zeros (staging, index, error)
+      || !chunk_staging_commit (staging, error))
+    return NULL;
+  record->data_size = index_data_bytes (index);
+  return g_steal_pointer (&data);
+}
+
+/* Read SOURCE into the store and RECORD; the index's bytes in *INDEX, or NULL where an edit has
+   changed nothing.  */
+static gboolean
+store_disk (ImageLibrary *library, NbdSource *source, const PublishOptions *options,
+            VersionRecord *record, const Progress *progress, GBytes **index, PublishResult *result,
+            GError **error)
+{
+  guint64 size = nbd_source_size (source);
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (ImageVersion) edited = load_edited (library, options, size, &local_error);
+  g_autoptr (ChunkStaging) staging =
+      local_error ? NULL : chunk_staging_new (image_library_store (library), &local_error);
+  g_autofree ChunkId *ids =
+      staging ? read_disk (library, source, edited, staging, progress, &local_error) : NULL;
 
   if (!ids)
-    return NULL;
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return FALSE;
+    }
   ChunkStagingStats stats = chunk_staging_stats (staging);
-  g_autoptr (GBytes) data = index_build (nbd_source_size (source), ids);
-  g_autoptr (Index) index = index_new_from_bytes (data, error);
-  if (!index || !stage_index (staging, data, record, error) || !stage_zeros (staging, index, error))
-    return NULL;
-  record->virtual_size = result->virtual_size = nbd_source_size (source);
-  record->data_size = result->data_size = index_data_bytes (index);
+  record->virtual_size = result->virtual_size = size;
   record->new_size = result->new_size = stats.new_bytes;
   result->new_chunks = stats.new_chunks;
   result->stored_size = stats.stored_bytes;
-  if (!chunk_staging_commit (staging, error))
-    return NULL;
-  return g_steal_pointer (&data);
+  if (is_unchanged (edited, ids, size))
+    return TRUE;
+  *index = store_index (staging, size, ids, record, error);
+  result->data_size = record->data_size;
+  return *index != NULL;
 }
 
 static gboolean
@@ -130,7 +208,8 @@ static gboolean
 write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecord *channels,
                 const PublishOptions *options, guint version, GError **error)
 {
-  const ChannelChange change = { options->channel, version, CHANNEL_PUBLISH, options->by,
+  const ChannelChange change = { options->channel, version,
+                                 options->edited ? CHANNEL_EDIT : CHANNEL_PUBLISH, options->by,
                                  options->note };
 
   return channel_change_apply (channels, &change, error)
@@ -147,6 +226,33 @@ inherit_profile (const ImageLibrary *library, const VersionRecord *record, GByte
     boot_profile_hand_down (library, record->image, record->parent, record->version, index);
 }
 
+/* See publish_check_edit.  */
+static gboolean
+check_edit (const ChannelRecord *channels, const PublishOptions *options, GError **error)
+{
+  guint named = channel_record_get (channels, options->channel);
+  guint production = channel_record_get (channels, CHANNEL_DEFAULT);
+
+  if (named != options->channel_named)
+    return fail (
+        error,
+        "%s of %s names version %u by now, not %u, so somebody else has changed it meanwhile: edit that, or publish all the same with --force",
+        options->channel, options->image, named, options->channel_named);
+  return options->edited == named || options->edited == production
+         || fail (
+             error,
+             "%s@%u is not in production any more, version %u is: edit that, or say --force if the newer changes are to be left out",
+             options->image, options->edited, production);
+}
+
+gboolean
+publish_check_edit (const ImageLibrary *library, const PublishOptions *options, GError **error)
+{
+  g_autoptr (ChannelRecord) channels = channel_change_begin (library, options->image, error);
+
+  return channels && (options->force || check_edit (channels, options, error));
+}
+
 static gboolean
 publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
                 const PublishOptions *options, const Progress *progress, PublishResult *result,
@@ -154,15 +260,19 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
 {
   g_autoptr (ChannelRecord) channels = channel_change_begin (library, options->image, error);
   g_autoptr (VersionRecord) record = version_record_new ();
+  g_autoptr (GBytes) index = NULL;
 
-  if (!channels || !next_version (library, channels, &record->version, error))
+  if (!channels || !next_version (library, channels, &record->version, error)
+      || (options->edited && !options->force && !check_edit (channels, options, error)))
     return FALSE;
   record->image = g_strdup (options->image);
-  record->parent = channel_record_get (channels, options->channel);
+  record->parent =
+      options->edited ? options->edited : channel_record_get (channels, options->channel);
   record->note = g_strdup (options->note);
-  g_autoptr (GBytes) index = store_disk (library, source, record, progress, result, error);
-  if (!index)
+  if (!store_disk (library, source, options, record, progress, &index, result, error))
     return FALSE;
+  if (!index)
+    return TRUE;
   record->created = utc_date (0);
   result->version = record->version;
   inherit_profile (library, record, index);
