@@ -97,6 +97,14 @@ attach_run (char **argv, GError **error)
   return fail (error, "%s", *said ? said : "it ended without a word");
 }
 
+gboolean
+attach_check_partition (int partition, GError **error)
+{
+  return (partition >= ATTACH_ONLY_PARTITION && partition <= (int)PARTITIONS_MAX)
+         || fail (error, "--partition: write a number from 1 to %u, or 0 for the whole disk",
+                  PARTITIONS_MAX);
+}
+
 static gboolean
 mount_device (const char *device, const char *directory, const char *options, GError **error)
 {
@@ -123,10 +131,10 @@ attach_mount (int file_fd, const AttachMount *mount, GError **error)
   if (loop < 0)
     return FALSE;
   // What is deleted gives its RAM back, where the file system can.
-  gboolean done = mount->read_only
-                      ? mount_device (device, mount->directory, "ro,nosuid,nodev", error)
-                      : mount_device (device, mount->directory, "rw,nosuid,nodev,discard", NULL)
-                            || mount_device (device, mount->directory, "rw,nosuid,nodev", error);
+  gboolean done = (!mount->read_only && !mount->keeps_deleted
+                   && mount_device (device, mount->directory, "rw,nosuid,nodev,discard", NULL))
+                  || mount_device (device, mount->directory,
+                                   mount->read_only ? "ro,nosuid,nodev" : "rw,nosuid,nodev", error);
   close (loop);
   return done;
 }

@@ -9,11 +9,15 @@ typedef struct
   const char *loop_name; // of the loop device
   int partition;         // ATTACH_ONLY_PARTITION, 0 for the whole disk, or a number
   gboolean read_only;
-  const char *directory; // where to
+  gboolean keeps_deleted; // do not discard what is deleted
+  const char *directory;  // where to
 } AttachMount;
 
 /* The only one that there is; the whole disk where there is none.  */
 #define ATTACH_ONLY_PARTITION (-1)
+
+/* Whether PARTITION can be one.  */
+gboolean attach_check_partition (int partition, GError **error);
 
 /* Mount the disk that is the file FILE_FD.  When it is unmounted nothing of it is left.  */
 gboolean attach_mount (int file_fd, const AttachMount *mount, GError **error);

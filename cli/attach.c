@@ -20,7 +20,6 @@
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
-#include "qcow-backing/partition-table.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/site.h"
 #include "qcow-backing/size.h"
@@ -242,10 +241,8 @@ print_result (const Attach *attach, gboolean json)
 static gboolean
 read_numbers (Attach *attach, const char *overlay, GError **error)
 {
-  if (attach->mount.partition < ATTACH_ONLY_PARTITION
-      || attach->mount.partition > (int)PARTITIONS_MAX)
-    return fail (error, "--partition: write a number from 1 to %u, or 0 for the whole disk",
-                 PARTITIONS_MAX);
+  if (!attach_check_partition (attach->mount.partition, error))
+    return FALSE;
   if (!overlay)
     return TRUE;
   if (!size_parse (overlay, &attach->overlay_bytes, error))

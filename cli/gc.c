@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "qcow-backing/edit-directory.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/gc.h"
 #include "qcow-backing/size.h"
@@ -40,8 +41,12 @@ print_text (const GcResult *result, gboolean dry_run)
 static gboolean
 collect (const Verb *verb, const GcOptions *options, GcResult *result, GError **error)
 {
-  g_autoptr (ImageLibrary) library = verb_open_library (verb, error);
+  g_autoptr (ImageLibrary) library = NULL;
 
+  // Before this process becomes the store's owner: these directories are root's.
+  if (!options->dry_run && !edit_directory_sweep (verb->config, error))
+    return FALSE;
+  library = verb_open_library (verb, error);
   if (!library)
     return FALSE;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("gc");

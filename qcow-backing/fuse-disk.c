@@ -35,6 +35,8 @@
 #define FUSE_FD_PATH  "/dev/fd/3"
 #define SAID_SIZE_MAX 4096
 
+#define ENDING_SECONDS 60 // for writing what is in memory, to a slow disk
+
 /* What QEMU's own mount would say (block/export/fuse.c: FUSE_MAX_BOUNCE_BYTES).  */
 #define MAX_READ "67108864"
 
@@ -169,8 +171,9 @@ become_server (const Server *server, pid_t keeper)
   _exit (127);
 }
 
-/* Wait until SERVER has ended, or its file system, which it would not notice: it ends with its
- * parent.  */
+/* Wait until SERVER has ended, or its file system, which it would not notice: it is told so, since
+   of the overlay's tables some may be in its memory alone.  Who does not end then ends with its
+   parent.  */
 static void
 keep (pid_t server)
 {
@@ -181,6 +184,9 @@ keep (pid_t server)
 
   while (fds[0].fd >= 0 && poll (fds, G_N_ELEMENTS (fds), -1) < 0 && errno == EINTR)
     continue;
+  if (kill (server, SIGTERM) == 0)
+    while (poll (fds, 1, ENDING_SECONDS * 1000) < 0 && errno == EINTR)
+      continue;
 }
 
 /* Have FUSE_FD at its number, nothing at the input and output, and SAID_FD at stderr.  */
@@ -200,6 +206,7 @@ arrange_descriptors (int fuse_fd, int said_fd)
 G_NORETURN static void
 become_keeper (const Server *server, int fuse_fd, int said_fd)
 {
+  prctl (PR_SET_NAME, FUSE_DISK_PROCESS);
   setsid (); // whoever ends the caller's terminal does not mean the disk
   if (chdir ("/") < 0 || !arrange_descriptors (fuse_fd, said_fd))
     _exit (127);

@@ -3,11 +3,15 @@
 //
 // The file system that it is in is mounted nowhere, so nobody comes upon it, and nobody waits for
 // it who does not use the disk.  The disk lives as long as somebody has the file open, be it the
-// caller or a loop device; when that ends, or the process dies, it is gone, and the overlay is let
-// go.
+// caller or a loop device; when that ends, or the process dies, it is gone; what was written is in
+// the overlay then, which is let go.
 #pragma once
 
 #include "child-identity.h"
+
+/* What the process is called (comm) whose end is the disk's, and below which the others of it are.
+ */
+#define FUSE_DISK_PROCESS "gild-disk"
 
 typedef struct
 {

@@ -3,7 +3,9 @@
 
 #include "mount-list.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOUNTS    "/proc/self/mountinfo"
 #define SEPARATOR " - "
@@ -34,13 +36,32 @@ parse_line (const char *line)
   return mount;
 }
 
+/* All that FD has to say now; NULL where it does not.  */
+static char *
+read_text (int fd)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  char part[4096];
+  gssize n = lseek (fd, 0, SEEK_SET);
+
+  while (n >= 0 && (n = read (fd, part, sizeof part)) > 0)
+    g_string_append_len (text, part, n);
+  return n < 0 ? NULL : g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+int
+mount_list_open (void)
+{
+  return open (MOUNTS, O_RDONLY | O_CLOEXEC);
+}
+
 GPtrArray *
-mount_list_read (void)
+mount_list_read_fd (int fd)
 {
   GPtrArray *mounts = g_ptr_array_new_with_free_func (mount_free);
-  g_autofree char *text = NULL;
+  g_autofree char *text = fd < 0 ? NULL : read_text (fd);
 
-  if (!g_file_get_contents (MOUNTS, &text, NULL, NULL))
+  if (!text)
     return mounts;
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
   for (gsize i = g_strv_length (lines); i > 0; i--)
@@ -49,5 +70,16 @@ mount_list_read (void)
       if (mount)
         g_ptr_array_add (mounts, mount);
     }
+  return mounts;
+}
+
+GPtrArray *
+mount_list_read (void)
+{
+  int fd = mount_list_open ();
+  GPtrArray *mounts = mount_list_read_fd (fd);
+
+  if (fd >= 0)
+    close (fd);
   return mounts;
 }

@@ -13,3 +13,10 @@ typedef struct
 /* The mounts, of Mount *, the last one first: so each comes before what it is mounted on.  Empty
    where the kernel does not tell.  */
 GPtrArray *mount_list_read (void);
+
+/* The same of FD, an open mountinfo file: of the mount namespace that whoever opened it had then.
+ */
+GPtrArray *mount_list_read_fd (int fd);
+
+/* Open this process's mountinfo file; -1 and errno on error.  */
+int mount_list_open (void);

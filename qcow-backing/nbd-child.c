@@ -34,8 +34,8 @@ struct NbdChild
   int said_fd; // what it wrote to stderr, in memory
 };
 
-static int
-listen_at (const char *path, GError **error)
+int
+nbd_child_listen (const char *path, GError **error)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -87,23 +87,33 @@ become_server (char **argv, char **environment, char *listen_pid, int socket_fd,
   // while it starts, and would stay for ever.
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != parent)
-    _exit (127); // the parent died before it could have told us
+    _exit (127);                 // the parent died before it could have told us
+  dup2 (said_fd, STDERR_FILENO); // before LISTEN_FD, which it may be
+  dup2 (said_fd, STDOUT_FILENO);
   if (socket_fd == LISTEN_FD)
     fcntl (LISTEN_FD, F_SETFD, 0);
   else
     dup2 (socket_fd, LISTEN_FD);
-  dup2 (said_fd, STDERR_FILENO);
-  dup2 (said_fd, STDOUT_FILENO);
   execve (argv[0], argv, environment);
   _exit (127);
+}
+
+pid_t
+nbd_child_fork (char **argv, const ChildIdentity *identity, int socket_fd, int said_fd)
+{
+  char *listen_pid = NULL;
+  g_auto (GStrv) environment = make_environment (&listen_pid);
+  pid_t parent = getpid (), pid = fork ();
+
+  if (pid == 0)
+    become_server (argv, environment, listen_pid, socket_fd, said_fd, identity, parent);
+  return pid;
 }
 
 NbdChild *
 nbd_child_start (char **argv, const ChildIdentity *identity, GError **error)
 {
   g_autoptr (NbdChild) child = g_new0 (NbdChild, 1);
-  char *listen_pid = NULL;
-  g_auto (GStrv) environment = make_environment (&listen_pid);
 
   child->said_fd = memfd_create ("nbd-child", MFD_CLOEXEC);
   if (child->said_fd < 0)
@@ -115,16 +125,10 @@ nbd_child_start (char **argv, const ChildIdentity *identity, GError **error)
   if (!child->directory)
     return NULL;
   child->socket = g_build_filename (child->directory, "nbd.sock", NULL);
-  int socket_fd = listen_at (child->socket, error);
+  int socket_fd = nbd_child_listen (child->socket, error);
   if (socket_fd < 0)
     return NULL;
-  // A stray descriptor at LISTEN_FD would be closed by dup2, so the memory file must not lie there.
-  if (child->said_fd == LISTEN_FD)
-    child->said_fd = fcntl (LISTEN_FD, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
-  pid_t parent = getpid ();
-  child->pid = fork ();
-  if (child->pid == 0)
-    become_server (argv, environment, listen_pid, socket_fd, child->said_fd, identity, parent);
+  child->pid = nbd_child_fork (argv, identity, socket_fd, child->said_fd);
   close (socket_fd);
   if (child->pid < 0)
     {
@@ -172,15 +176,21 @@ nbd_child_socket (const NbdChild *child)
 }
 
 gboolean
-nbd_child_fail (NbdChild *child, const char *what, GError **error)
+nbd_child_fail_said (int said_fd, const char *what, GError **error)
 {
   char said[SAID_SIZE_MAX + 1];
-  off_t end = lseek (child->said_fd, 0, SEEK_END);
-  gssize n = pread (child->said_fd, said, SAID_SIZE_MAX, MAX (0, end - SAID_SIZE_MAX));
+  off_t end = lseek (said_fd, 0, SEEK_END);
+  gssize n = pread (said_fd, said, SAID_SIZE_MAX, MAX (0, end - SAID_SIZE_MAX));
 
   said[MAX (n, 0)] = '\0';
   g_strchomp (said);
   const char *last_line = strrchr (said, '\n');
   return fail (error, "%s: %s", what,
                n > 0 ? (last_line ? last_line + 1 : said) : "the NBD server died without a word");
+}
+
+gboolean
+nbd_child_fail (NbdChild *child, const char *what, GError **error)
+{
+  return nbd_child_fail_said (child->said_fd, what, error);
 }
