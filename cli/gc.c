@@ -59,11 +59,13 @@ verb_gc (int argc, char **argv)
 {
   g_auto (Verb) verb = { 0 };
   g_auto (GcResult) result = { 0 };
-  gint keep = G_MININT; // not given
+  g_autofree char *keep_text = NULL;
+  Retention keep;
   GcOptions options = { 0 };
   const GOptionEntry entries[] = {
-    { "keep", 0, 0, G_OPTION_ARG_INT, &keep,
-      "Keep the newest N versions of each image [as configured, 5]", "N" },
+    { "keep", 0, 0, G_OPTION_ARG_STRING, &keep_text,
+      "Of each image keep the newest N versions, or with Nd those of N days [as configured, 5]",
+      "KEEP" },
     { "dry-run", 0, 0, G_OPTION_ARG_NONE, &options.dry_run, "Say what would go, and remove nothing",
       NULL },
     G_OPTION_ENTRY_NULL,
@@ -73,21 +75,17 @@ verb_gc (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, entries, "",
-          "Remove the versions that no channel names, that no desktop runs, and that are not among the newest\n"
-          "ones of their image; then all chunks that no version needs, and what crashed publishes left.",
+          "Remove the versions that no channel names, that no desktop runs, and that keep= does not name; then\n"
+          "all chunks that no version needs, and what crashed publishes left.",
           0, 0, &status))
     return status;
-  options.keep = verb.config->keep_versions;
   options.limit_bytes = verb.config->store_limit_bytes;
-  if (keep != G_MININT)
+  if (keep_text && !retention_parse (keep_text, &keep, &error))
     {
-      if (keep < 1)
-        {
-          fail (&error, "--keep takes a number from 1 on");
-          return verb_usage (&verb, error);
-        }
-      options.keep = (guint)keep;
+      g_prefix_error (&error, "--keep: ");
+      return verb_usage (&verb, error);
     }
+  options.keep = keep_text ? &keep : NULL;
   if (!collect (&verb, &options, &result, &error))
     return verb_fail (&verb, error);
   if (verb.json)

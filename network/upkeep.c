@@ -184,8 +184,7 @@ warn_of_expired (Upkeep *upkeep)
 static void
 keep_limit (Upkeep *upkeep)
 {
-  const GcOptions options = { .keep = upkeep->config->keep_versions,
-                              .limit_bytes = upkeep->config->store_limit_bytes };
+  const GcOptions options = { .limit_bytes = upkeep->config->store_limit_bytes };
   g_auto (GcResult) result = { 0 };
   g_autoptr (GError) error = NULL;
   gint64 now_us = g_get_monotonic_time ();

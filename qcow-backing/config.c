@@ -4,12 +4,11 @@
 #include "config.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <gio/gio.h>
 
+#include "config-key.h"
 #include "desktop-limits.h"
 #include "fail.h"
 #include "image-name.h"
@@ -18,174 +17,82 @@
 #define INSTALLED_CONFIG SYSCONFDIR "/gild/gild.conf"
 
 #define DEPARTMENT_GROUP "department "
-
-typedef enum
-{
-  KEY_PATH,      // char *, absolute
-  KEY_SIZE,      // guint64, bytes
-  KEY_AUTO_SIZE, // the same, or "auto": a part of the RAM
-  KEY_COUNT,     // guint
-  KEY_CHOICE,    // char *, one of several words
-  KEY_ADDRESS,   // char *, an IP address
-  KEY_HOURS,     // ConfigHours
-} KeyType;
+#define IMAGE_GROUP      "image "
 
 /* Every key and every default, here alone.  */
-static const struct
-{
-  const char *group, *name;
-  KeyType type;
-  gsize offset;
-  const char *default_value;
-  guint64 min, max;                      // of sizes and counts
-  guint64 auto_part, auto_min, auto_max; // "auto" is this part of the RAM, within these
-  const char *choices;                   // separated by commas
-} KEYS[] = {
-  { "paths", "state", KEY_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
-  { "paths", "run", KEY_PATH, offsetof (Config, run_dir), "/run/gild" },
-  { "nbd", "cache-size", KEY_AUTO_SIZE, offsetof (Config, cache_size_bytes), "auto", MiB, TiB, 32,
-    64 * MiB, 512 * MiB },
-  { "desktop", "overlay", KEY_AUTO_SIZE, offsetof (Config, overlay_bytes), "auto",
+static const ConfigKey KEYS[] = {
+  { "paths", "state", CONFIG_PATH, offsetof (Config, state_dir), LOCALSTATEDIR "/lib/gild" },
+  { "paths", "run", CONFIG_PATH, offsetof (Config, run_dir), "/run/gild" },
+  { "nbd", "cache-size", CONFIG_AUTO_SIZE, offsetof (Config, cache_size_bytes), "auto", MiB, TiB,
+    32, 64 * MiB, 512 * MiB },
+  { "desktop", "overlay", CONFIG_AUTO_SIZE, offsetof (Config, overlay_bytes), "auto",
     DESKTOP_OVERLAY_MIN, DESKTOP_SIZE_MAX, 8, 512 * MiB, 4 * GiB },
-  { "desktop", "spill", KEY_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
-  { "desktop", "virt-type", KEY_CHOICE, offsetof (Config, virt_type), "auto",
+  { "desktop", "spill", CONFIG_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
+  { "desktop", "virt-type", CONFIG_CHOICE, offsetof (Config, virt_type), "auto",
     .choices = "kvm,qemu,auto" },
-  { "gc", "keep", KEY_COUNT, offsetof (Config, keep_versions), "5", 1, 1000000 },
-  { "store", "limit", KEY_SIZE, offsetof (Config, store_limit_bytes), "0", 0, DESKTOP_SIZE_MAX },
-  { "network", "listen", KEY_ADDRESS, offsetof (Config, listen_address), "::" },
-  { "network", "port", KEY_COUNT, offsetof (Config, port), "10890", 1, 65535 },
-  { "network", "upload-limit", KEY_SIZE, offsetof (Config, upload_limit_bytes), "0", 0, TiB },
-  { "fetch", "deadline", KEY_COUNT, offsetof (Config, fetch_deadline_seconds), "30", 1, 3600 },
-  { "fetch", "prefetch", KEY_CHOICE, offsetof (Config, prefetch), "night",
+  { "gc", "keep", CONFIG_RETENTION, offsetof (Config, keep), "5" },
+  { "store", "limit", CONFIG_SIZE, offsetof (Config, store_limit_bytes), "0", 0, DESKTOP_SIZE_MAX },
+  { "network", "listen", CONFIG_ADDRESS, offsetof (Config, listen_address), "::" },
+  { "network", "port", CONFIG_COUNT, offsetof (Config, port), "10890", 1, 65535 },
+  { "network", "upload-limit", CONFIG_SIZE, offsetof (Config, upload_limit_bytes), "0", 0, TiB },
+  { "fetch", "deadline", CONFIG_COUNT, offsetof (Config, fetch_deadline_seconds), "30", 1, 3600 },
+  { "fetch", "prefetch", CONFIG_CHOICE, offsetof (Config, prefetch), "night",
     .choices = "always,night,never" },
-  { "fetch", "night", KEY_HOURS, offsetof (Config, night), "22:00-06:00" },
-  { "fetch", "day-limit", KEY_SIZE, offsetof (Config, day_limit_bytes), "0", 0, TiB },
+  { "fetch", "night", CONFIG_HOURS, offsetof (Config, night), "22:00-06:00" },
+  { "fetch", "day-limit", CONFIG_SIZE, offsetof (Config, day_limit_bytes), "0", 0, TiB },
 };
 
-static guint64
-ram_bytes (void)
+/* Of [image DEPARTMENT/NAME]; what has no default here has it in KEYS.  */
+static const ConfigKey IMAGE_KEYS[] = {
+  { IMAGE_GROUP, "keep", CONFIG_RETENTION, offsetof (ConfigImage, keep) },
+};
+
+static const ConfigKey *
+find_key (const ConfigKey *keys, gsize count, const char *group, const char *name)
 {
-  return (guint64)sysconf (_SC_PHYS_PAGES) * (guint64)sysconf (_SC_PAGESIZE);
+  for (gsize i = 0; i < count; i++)
+    if (g_str_equal (keys[i].group, group) && g_str_equal (keys[i].name, name))
+      return &keys[i];
+  return NULL;
 }
 
 static gboolean
-read_size (gsize key, const char *text, guint64 *bytes, GError **error)
+set_defaults (const ConfigKey *keys, gsize count, gpointer structure, GError **error)
 {
-  guint64 value;
-
-  if (!size_parse (text, &value, error))
-    return FALSE;
-  if (value < KEYS[key].min || value > KEYS[key].max)
-    {
-      g_autofree char *min = size_format (KEYS[key].min), *max = size_format (KEYS[key].max);
-      return fail (error, "%s is out of range: write a size from %s to %s", text, min, max);
-    }
-  *bytes = value;
+  for (gsize i = 0; i < count; i++)
+    if (keys[i].default_value
+        && !config_key_set (&keys[i], structure, keys[i].default_value, error))
+      return FALSE;
   return TRUE;
 }
 
+/* Read NAME in GROUP, which is KEY, into STRUCTURE.  */
 static gboolean
-read_count (gsize key, const char *text, guint *count, GError **error)
+read_key (const ConfigKey *key, gpointer structure, GKeyFile *file, const char *group,
+          const char *name, GError **error)
 {
-  guint64 value;
-
-  if (!g_ascii_string_to_unsigned (text, 10, KEYS[key].min, KEYS[key].max, &value, NULL))
-    return fail (error, "'%s' is out of range: write a number from %u to %u", text,
-                 (guint)KEYS[key].min, (guint)KEYS[key].max);
-  *count = (guint)value;
-  return TRUE;
-}
-
-static gboolean
-set_choice (gsize key, const char *text, char **choice, GError **error)
-{
-  g_auto (GStrv) choices = g_strsplit (KEYS[key].choices, ",", -1);
-  g_autofree char *list = g_strjoinv (", ", choices);
-
-  if (!g_strv_contains ((const char *const *)choices, text))
-    return fail (error, "'%s' is not one of: %s", text, list);
-  g_free (*choice);
-  *choice = g_strdup (text);
-  return TRUE;
-}
-
-static gboolean
-set_address (const char *text, char **address, GError **error)
-{
-  if (!g_hostname_is_ip_address (text))
-    return fail (error, "'%s' is not an IP address", text);
-  g_free (*address);
-  *address = g_strdup (text);
-  return TRUE;
-}
-
-static gboolean
-read_hours (const char *text, ConfigHours *hours, GError **error)
-{
-  guint h1, m1, h2, m2;
-
-  if (strlen (text) != strlen ("HH:MM-HH:MM") || strspn (text, "0123456789:-") != strlen (text)
-      || sscanf (text, "%2u:%2u-%2u:%2u", &h1, &m1, &h2, &m2) != 4 || h1 > 23 || h2 > 23 || m1 > 59
-      || m2 > 59)
-    return fail (error, "'%s' is not a time of the day: write it as 22:00-06:00", text);
-  *hours = (ConfigHours){ h1 * 60 + m1, h2 * 60 + m2 };
-  return TRUE;
-}
-
-static gboolean
-set_value (Config *config, gsize key, const char *text, GError **error)
-{
-  gpointer field = G_STRUCT_MEMBER_P (config, KEYS[key].offset);
-
-  switch (KEYS[key].type)
-    {
-    case KEY_PATH:
-      if (!g_path_is_absolute (text))
-        return fail (error, "'%s' is not an absolute path", text);
-      g_free (*(char **)field);
-      *(char **)field = g_strdup (text);
-      return TRUE;
-    case KEY_AUTO_SIZE:
-      if (!g_str_equal (text, "auto"))
-        return read_size (key, text, field, error);
-      *(guint64 *)field =
-          CLAMP (ram_bytes () / KEYS[key].auto_part, KEYS[key].auto_min, KEYS[key].auto_max);
-      return TRUE;
-    case KEY_SIZE:
-      return read_size (key, text, field, error);
-    case KEY_COUNT:
-      return read_count (key, text, field, error);
-    case KEY_CHOICE:
-      return set_choice (key, text, field, error);
-    case KEY_ADDRESS:
-      return set_address (text, field, error);
-    case KEY_HOURS:
-      return read_hours (text, field, error);
-    }
-  g_return_val_if_reached (FALSE);
-}
-
-static gssize
-find_key (const char *group, const char *name)
-{
-  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
-    if (g_str_equal (KEYS[i].group, group) && g_str_equal (KEYS[i].name, name))
-      return (gssize)i;
-  return -1;
-}
-
-static gboolean
-read_key (Config *config, GKeyFile *file, const char *group, const char *name, GError **error)
-{
-  gssize key = find_key (group, name);
-
-  if (key < 0)
+  if (!key)
     return fail (error, "unknown key; gild.conf(5) lists what there is");
   // The value as it stands: no key needs escapes, and gild-services reads none either.
   g_autofree char *text = g_key_file_get_value (file, group, name, error);
   if (text && !g_utf8_validate (text, -1, NULL))
     return fail (error, "the value is not UTF-8");
-  return text && set_value (config, (gsize)key, text, error);
+  return text && config_key_set (key, structure, text, error);
+}
+
+/* Read all of GROUP into STRUCTURE; in the table KEYS its name is TABLE_GROUP.  */
+static gboolean
+read_keys (const ConfigKey *keys, gsize count, const char *table_group, gpointer structure,
+           GKeyFile *file, const char *path, const char *group, GError **error)
+{
+  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
+  g_autoptr (GError) cause = NULL;
+
+  for (gsize i = 0; names && names[i]; i++)
+    if (!read_key (find_key (keys, count, table_group, names[i]), structure, file, group, names[i],
+                   &cause))
+      return fail (error, "%s: [%s] %s: %s", path, group, names[i], cause->message);
+  return names != NULL;
 }
 
 static void
@@ -222,18 +129,50 @@ read_department (Config *config, GKeyFile *file, const char *path, const char *g
   return TRUE;
 }
 
+static void
+image_free (gpointer data)
+{
+  ConfigImage *image = data;
+
+  g_free (image->image);
+  g_free (image);
+}
+
+/* What an image has that nothing is said of.  */
+static ConfigImage *
+image_new (const Config *config, const char *name, GError **error)
+{
+  ConfigImage *image = g_new0 (ConfigImage, 1);
+
+  *image = (ConfigImage){ .image = g_strdup (name), .keep = config->keep };
+  if (set_defaults (IMAGE_KEYS, G_N_ELEMENTS (IMAGE_KEYS), image, error))
+    return image;
+  image_free (image);
+  return NULL;
+}
+
+static gboolean
+read_image (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
+{
+  const char *name = group + strlen (IMAGE_GROUP);
+
+  if (!image_name_check (name, NULL))
+    return fail (error, "%s: [%s]: '%s' is not an image's name, DEPARTMENT/NAME", path, group,
+                 name);
+  ConfigImage *image = image_new (config, name, error);
+  if (!image)
+    return FALSE;
+  g_ptr_array_add (config->images, image);
+  return read_keys (IMAGE_KEYS, G_N_ELEMENTS (IMAGE_KEYS), IMAGE_GROUP, image, file, path, group,
+                    error);
+}
+
 static gboolean
 read_group (Config *config, GKeyFile *file, const char *path, const char *group, GError **error)
 {
-  g_auto (GStrv) names = g_key_file_get_keys (file, group, NULL, error);
-  g_autoptr (GError) cause = NULL;
-
   if (g_str_has_prefix (group, DEPARTMENT_GROUP))
     return read_department (config, file, path, group, error);
-  for (gsize i = 0; names && names[i]; i++)
-    if (!read_key (config, file, group, names[i], &cause))
-      return fail (error, "%s: [%s] %s: %s", path, group, names[i], cause->message);
-  return names != NULL;
+  return read_keys (KEYS, G_N_ELEMENTS (KEYS), group, config, file, path, group, error);
 }
 
 Config *
@@ -243,13 +182,20 @@ config_from_key_file (GKeyFile *file, const char *path, GError **error)
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
   config->departments = g_ptr_array_new_with_free_func (department_free);
-  for (gsize i = 0; i < G_N_ELEMENTS (KEYS); i++)
-    if (!set_value (config, i, KEYS[i].default_value, error))
-      return NULL;
+  config->images = g_ptr_array_new_with_free_func (image_free);
+  if (!set_defaults (KEYS, G_N_ELEMENTS (KEYS), config, error))
+    return NULL;
   for (gsize i = 0; groups[i]; i++)
-    if (!read_group (config, file, path, groups[i], error))
+    if (!g_str_has_prefix (groups[i], IMAGE_GROUP)
+        && !read_group (config, file, path, groups[i], error))
       return NULL;
-  return g_steal_pointer (&config);
+  // Now that it is known what images have without them.
+  for (gsize i = 0; groups[i]; i++)
+    if (g_str_has_prefix (groups[i], IMAGE_GROUP)
+        && !read_image (config, file, path, groups[i], error))
+      return NULL;
+  config->any_image = image_new (config, NULL, error);
+  return config->any_image ? g_steal_pointer (&config) : NULL;
 }
 
 Config *
@@ -282,7 +228,18 @@ config_free (Config *config)
   g_free (config->listen_address);
   g_free (config->prefetch);
   g_ptr_array_unref (config->departments);
+  g_ptr_array_unref (config->images);
+  g_clear_pointer (&config->any_image, image_free);
   g_free (config);
+}
+
+const ConfigImage *
+config_image (const Config *config, const char *image)
+{
+  for (guint i = 0; i < config->images->len; i++)
+    if (g_str_equal (((ConfigImage *)config->images->pdata[i])->image, image))
+      return config->images->pdata[i];
+  return config->any_image;
 }
 
 gboolean

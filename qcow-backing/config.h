@@ -5,13 +5,8 @@
 // key or a bad value is an error that names file, group and key.  gild.conf(5) describes the keys.
 #pragma once
 
-#include <glib.h>
-
-/* A time of each day, in minutes after midnight; it goes over midnight where BEGIN is the later. */
-typedef struct
-{
-  guint begin, end;
-} ConfigHours;
+#include "config-key.h"
+#include "retention.h"
 
 /* [department NAME]: which hosts may have its images.  */
 typedef struct
@@ -19,6 +14,13 @@ typedef struct
   char *name;
   char **hosts; // patterns of their names, with * and ?
 } ConfigDepartment;
+
+/* [image DEPARTMENT/NAME]: what holds for one image, here or in the groups for all.  */
+typedef struct
+{
+  char *image;    // NULL: any that has no group of its own
+  Retention keep; // keep: versions that gc leaves; else that of [gc]
+} ConfigImage;
 
 typedef struct
 {
@@ -28,7 +30,7 @@ typedef struct
   guint64 overlay_bytes;        // [desktop] overlay: cap of one desktop's RAM overlay
   guint64 spill_bytes;          // [desktop] spill: most that a desktop may spill to disk
   char *virt_type;              // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
-  guint keep_versions;          // [gc] keep: versions of each image that gc leaves
+  Retention keep;               // [gc] keep: versions of each image that gc leaves
   guint64 store_limit_bytes;    // [store] limit: of a host that is no origin; 0: none
   char *listen_address;         // [network] listen: an IP address
   guint port;                   // [network] port
@@ -38,6 +40,8 @@ typedef struct
   ConfigHours night;            // [fetch] night
   guint64 day_limit_bytes;      // [fetch] day-limit: a second, for prefetch by day; 0: none
   GPtrArray *departments;       // of ConfigDepartment
+  GPtrArray *images;            // of ConfigImage
+  ConfigImage *any_image;
 } Config;
 
 /* Read the configuration from PATH, or with NULL from $GILD_CONFIG, or else from the installed
@@ -48,6 +52,9 @@ Config *config_load (const char *path, GError **error);
 Config *config_from_key_file (GKeyFile *file, const char *path, GError **error);
 void config_free (Config *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
+
+/* What holds for IMAGE, whether it has a group or not; belongs to CONFIG.  */
+const ConfigImage *config_image (const Config *config, const char *image);
 
 /* Whether HOST may have IMAGE: where its department is not configured, every host may.  */
 gboolean config_host_may_have (const Config *config, const char *image, const char *host);

@@ -29,7 +29,7 @@ typedef struct
   int index_fd; // -1 where there is no index, or nothing to be removed
 } Doomed;
 
-/* A version that stays only because it is among the newest of its image.  */
+/* A version that stays only because of keep=.  */
 typedef struct
 {
   char *image;
@@ -39,6 +39,7 @@ typedef struct
 
 typedef struct
 {
+  const Config *config;
   ImageLibrary *library;
   const GcOptions *options;
   guint64 limit_bytes; // 0: none
@@ -154,6 +155,30 @@ choose_version (Gc *gc, const char *image, guint version, gboolean is_needed, gb
   return TRUE;
 }
 
+/* When version NUMBER of IMAGE was made, for retention_count; a record that cannot be read does not
+   say it.  */
+static gint64
+time_made (const Gc *gc, const char *image, guint number)
+{
+  g_autoptr (VersionRecord) record = image_library_load_record (gc->library, image, number, NULL);
+  g_autoptr (GDateTime) made = record ? g_date_time_new_from_iso8601 (record->created, NULL) : NULL;
+
+  return made ? g_date_time_to_unix (made) : G_MAXINT64;
+}
+
+/* How many of VERSIONS of IMAGE stay without being needed.  */
+static guint
+count_recent (const Gc *gc, const char *image, GArray *versions)
+{
+  const Retention *keep =
+      gc->options->keep ? gc->options->keep : &config_image (gc->config, image)->keep;
+  g_autofree gint64 *made = g_new0 (gint64, versions->len + 1);
+
+  for (guint i = 0; keep->days > 0 && i < versions->len; i++)
+    made[i] = time_made (gc, image, g_array_index (versions, guint, i));
+  return retention_count (keep, made, versions->len, g_get_real_time () / G_USEC_PER_SEC);
+}
+
 /* Decide on every version of IMAGE.  */
 static gboolean
 choose_versions (Gc *gc, const char *image, GError **error)
@@ -169,6 +194,7 @@ choose_versions (Gc *gc, const char *image, GError **error)
       return FALSE;
     }
   versions = image_library_versions (gc->library, image, error);
+  guint recent = versions ? count_recent (gc, image, versions) : 0;
   for (guint i = 0; versions && i < versions->len; i++)
     {
       guint version = g_array_index (versions, guint, i);
@@ -176,8 +202,7 @@ choose_versions (Gc *gc, const char *image, GError **error)
       g_autofree char *named =
           channels ? channel_record_names_of (channels, version) : g_strdup ("");
       gboolean is_needed = *named || g_hash_table_contains (gc->pins, name);
-      if (!choose_version (gc, image, version, is_needed, versions->len - i <= gc->options->keep,
-                           error))
+      if (!choose_version (gc, image, version, is_needed, versions->len - i <= recent, error))
         return FALSE;
     }
   return versions != NULL;
@@ -240,11 +265,11 @@ choose_spares (Gc *gc, GError **error)
 }
 
 static gboolean
-choose_all (Gc *gc, const Config *config, GError **error)
+choose_all (Gc *gc, GError **error)
 {
   g_autoptr (GPtrArray) images = image_library_images (gc->library, error);
 
-  gc->pins = images ? pins_load (config, error) : NULL;
+  gc->pins = images ? pins_load (gc->config, error) : NULL;
   for (guint i = 0; gc->pins && i < images->len; i++)
     if (!choose_versions (gc, images->pdata[i], error))
       return FALSE;
@@ -285,14 +310,14 @@ remove_unpinned (Gc *gc, GHashTable *pins, GError **error)
 
 /* Under the pins' lock, where desktops can run at all.  */
 static gboolean
-remove_versions (Gc *gc, const Config *config, GError **error)
+remove_versions (Gc *gc, GError **error)
 {
-  g_autofree char *desktops = config_run_path (config, "desktops", NULL);
+  g_autofree char *desktops = config_run_path (gc->config, "desktops", NULL);
   int lock = -1;
 
-  if (g_file_test (desktops, G_FILE_TEST_IS_DIR) && (lock = pins_lock (config, error)) < 0)
+  if (g_file_test (desktops, G_FILE_TEST_IS_DIR) && (lock = pins_lock (gc->config, error)) < 0)
     return FALSE;
-  g_autoptr (GHashTable) pins = pins_load (config, error);
+  g_autoptr (GHashTable) pins = pins_load (gc->config, error);
   gboolean ok = pins && remove_unpinned (gc, pins, error);
   if (lock >= 0)
     close (lock);
@@ -364,7 +389,11 @@ gboolean
 gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
         const gint *cancelled, GcResult *result, GError **error)
 {
-  Gc gc = { .library = library, .options = options, .cancelled = cancelled, .result = result };
+  Gc gc = { .config = config,
+            .library = library,
+            .options = options,
+            .cancelled = cancelled,
+            .result = result };
 
   *result = (GcResult){ .versions = g_ptr_array_new_with_free_func (g_free) };
   int lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_COLLECT, error);
@@ -376,7 +405,7 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   gc.spares = g_ptr_array_new_with_free_func (spare_free);
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_ptr_array_new_with_free_func (g_free);
-  gboolean ok = choose_all (&gc, config, error) && remove_versions (&gc, config, error)
+  gboolean ok = choose_all (&gc, error) && remove_versions (&gc, error)
                 && (options->dry_run || sweep_litter (&gc, error)) && sweep_chunks (&gc, error)
                 && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);

@@ -6,8 +6,8 @@
 
 typedef struct
 {
-  guint keep;          // of each image, the newest that many stay
-  guint64 limit_bytes; // on the disk, that those may fill the store to; 0: no limit
+  const Retention *keep; // of each image, so many stay; NULL: as it is configured for the image
+  guint64 limit_bytes;   // on the disk, that those may fill the store to; 0: no limit
   gboolean dry_run;
 } GcOptions;
 
@@ -19,12 +19,12 @@ typedef struct
 } GcResult;
 
 /* Remove from LIBRARY every version that no channel names, no desktop runs (pins), nobody reads (a
-   lock on its index), and that is not among the newest; with a limit, on a host that keeps no whole
-   images for others, also of the newest those, oldest first, that the store has no room for; then
-   the chunks that no version needs, what crashed publishes left, and damaged chunks that were set
-   aside and came back since.  Where a version that stays cannot be read, nothing at all is removed,
-   since its chunks are not known. Setting *CANCELLED (may be NULL) stops it between two files.  The
-   caller clears RESULT.  */
+   lock on its index), and that keep= does not name; with a limit, on a host that keeps no whole
+   images for others, also of those that it names, oldest first, what the store has no room for;
+   then the chunks that no version needs, what crashed publishes left, and damaged chunks that were
+   set aside and came back since.  Where a version that stays cannot be read, nothing at all is
+   removed, since its chunks are not known. Setting *CANCELLED (may be NULL) stops it between two
+   files.  The caller clears RESULT.  */
 gboolean gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
                  const gint *cancelled, GcResult *result, GError **error);
 void gc_result_clear (GcResult *result);

@@ -10,6 +10,13 @@
 
 #define NAME "gild.conf"
 
+static void
+check_retention (const Retention *keep)
+{
+  g_assert_true ((keep->versions == 0) != (keep->days == 0));
+  g_assert_true (keep->versions <= RETENTION_VERSIONS_MAX && keep->days <= RETENTION_DAYS_MAX);
+}
+
 gboolean
 fuzz_input (const guint8 *data, gsize size)
 {
@@ -33,7 +40,9 @@ fuzz_input (const guint8 *data, gsize size)
   g_assert_cmpuint (config->overlay_bytes, <=, DESKTOP_SIZE_MAX);
   g_assert_cmpuint (config->spill_bytes, <=, DESKTOP_SIZE_MAX);
   g_assert_true (g_strv_contains (VIRT_TYPES, config->virt_type));
-  g_assert_true (config->keep_versions >= 1 && config->keep_versions <= 1000000);
+  check_retention (&config->keep);
+  check_retention (&config_image (config, "accounting/desktop")->keep);
+  check_retention (&config_image (config, "accounting/other")->keep);
   g_assert_true (g_strv_contains (PREFETCH, config->prefetch));
   g_assert_true (g_hostname_is_ip_address (config->listen_address));
   g_assert_true (config->port >= 1 && config->port <= 65535);

@@ -86,8 +86,8 @@ test_plugin ()
 # "[gc] keep 5" for each key. The state directory's default is configure's to say.
 code_keys ()
 {
-    sed -nE '/^\} KEYS\[\] = \{/,/^\};/p' "$srcdir/qcow-backing/config.c" | tr -d '\n' |
-        grep -oE '\{ "[a-z-]+", "[a-z-]+", KEY_[A-Z_]+, offsetof \([^)]*\), [A-Z]*"? ?"?[^",]*"' |
+    sed -nE '/ KEYS\[\] = \{/,/^\};/p' "$srcdir/qcow-backing/config.c" | tr -d '\n' |
+        grep -oE '\{ "[a-z-]+", "[a-z-]+", CONFIG_[A-Z_]+, offsetof \([^)]*\), [A-Z]*"? ?"?[^",]*"' |
         sed -E -e 's/LOCALSTATEDIR "/"\/var/' -e 's/\{ "([a-z-]+)", "([a-z-]+)", .* "([^"]*)"$/[\1] \2 \3/' | sort
 }
 
@@ -100,7 +100,10 @@ page_keys ()
 
 test_configuration ()
 {
-    is 'config.c has keys' "$(code_keys | wc -l)" "$(grep -cE '^  \{ "[a-z-]+", "[a-z-]+", KEY_' "$srcdir/qcow-backing/config.c")"
+    no_difference 'gild.conf(5) has the keys of an image' \
+        "$(awk '/^\.Ss / { image = $2 == "[image" } image && /^\.It Cm / { print $3 }' "$DOCS/gild.conf.5" | sort)" \
+        "$(sed -nE 's/^  \{ IMAGE_GROUP, "([a-z-]+)", .*/\1/p' "$srcdir/qcow-backing/config.c" | sort)"
+    is 'config.c has keys' "$(code_keys | wc -l)" "$(grep -cE '^  \{ "[a-z-]+", "[a-z-]+", CONFIG_' "$srcdir/qcow-backing/config.c")"
     no_difference 'gild.conf(5) has the keys and defaults of config.c' "$(page_keys)" "$(code_keys)"
 }
 

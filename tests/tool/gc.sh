@@ -94,9 +94,50 @@ flip "$state/images/d/disk/channels.json.sig" 200
 before=$(chunks)
 run_fails 'a channel record that is damaged' 1 'channels\.json' gild gc --keep 1
 is 'nobody knows what it holds: nothing goes' "$(chunks)" "$before"
-run_fails '--keep 0' 2 'keep' gild gc --keep 0
-run_fails '--keep -1' 2 '.' gild gc --keep -1
-run_fails '--keep many' 2 '.' gild gc --keep many
+for keep in 0 -1 many 0d d 30days '5 30d' 36501d; do
+    run_fails "--keep '$keep'" 2 '--keep: .* is out of range: write a number of versions' gild gc --keep="$keep"
+done
+run_fails '--keep without a value' 2 '.' gild gc --keep
+
+# By days, and by image. Whoever publishes with a wrong clock does no harm.
+day=$((24 * 3600))
+off_by ()
+{
+    CLOCK_OFF=$1 LD_PRELOAD=$builddir/tests/tool/.libs/other-clock.so "${@:2}"
+}
+rm -r "$state" "$run"
+new_site
+for days in -40 -20 -10 -1; do
+    off_by $((days * day)) publish_versions a/disk 1
+done
+cp -a "$state" "$tmp/four"
+run_ok 'those of 15 days' gild gc --keep=15d
+is 'stay' "$(versions a/disk)" '3 4 '
+run_ok 'those of a day' gild gc --keep 1d
+is 'at least the newest two' "$(versions a/disk)" '3 4 '
+rm -r "$state" && cp -a "$tmp/four" "$state"
+run_ok 'a clock that is ten years ahead' off_by $((3650 * day)) gild gc --keep 30d
+is 'leaves the newest two' "$(versions a/disk)" '3 4 '
+rm -r "$state" && cp -a "$tmp/four" "$state"
+run_ok 'a clock that is a year behind' off_by $((-365 * day)) gild gc --keep 15d
+is 'removes nothing' "$(versions a/disk)" '1 2 3 4 '
+off_by $((3650 * day)) publish_versions a/disk 1
+publish_versions a/disk 1
+run_ok 'a version of the future' gild gc --keep 15d
+is 'is as old as the next' "$(versions a/disk)" '3 4 5 6 '
+run_ok 'and goes' off_by $((30 * day)) gild gc --keep 15d
+is 'with that' "$(versions a/disk)" '5 6 '
+publish_versions b/disk 4
+publish_versions c/disk 4
+cp "$GILD_CONFIG" "$tmp/without"
+printf '[image b/disk]\nkeep=3\n[gc]\nkeep=2\n[image a/disk]\nkeep=100d\n' >>"$GILD_CONFIG"
+run_ok 'an image with a keep of its own' gild gc
+is 'has it, and the others that for all' "$(versions a/disk)$(versions b/disk)$(versions c/disk)" '5 6 2 3 4 3 4 '
+run_ok '--keep' gild gc --keep 1
+is 'goes before both' "$(versions a/disk)$(versions b/disk)$(versions c/disk)" '6 4 4 '
+printf '[image b/disk/]\nkeep=3\n' >>"$GILD_CONFIG"
+run_fails 'a group for what is no image' 1 "gild\.conf: \[image b/disk/\]: 'b/disk/' is not an image's name" gild gc
+cp "$tmp/without" "$GILD_CONFIG"
 
 # A host that keeps no whole images for others keeps to [store] limit=.
 as_client ()

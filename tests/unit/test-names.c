@@ -174,6 +174,18 @@ test_config (void)
     { "[desktop]\noverlay=16000000TiB\n", "[desktop] overlay: 16000000TiB is out of range" },
     { "[gc]\nkeep=0\n", "[gc] keep: " },
     { "[gc]\nkeep=-1\n", "[gc] keep: " },
+    { "[gc]\nkeep=1000001\n", "[gc] keep: '1000001' is out of range" },
+    { "[gc]\nkeep=0d\n", "[gc] keep: " },
+    { "[gc]\nkeep=d\n", "[gc] keep: " },
+    { "[gc]\nkeep=36501d\n", "[gc] keep: " },
+    { "[gc]\nkeep=5 30d\n", "[gc] keep: " },
+    { "[gc]\nkeep=4w\n", "[gc] keep: '4w' is out of range: write a number" },
+    { "[image a]\nkeep=5\n", "[image a]: 'a' is not an image's name" },
+    { "[image ]\n", "'' is not an image's name" },
+    { "[image a/b@1]\n", "'a/b@1' is not an image's name" },
+    { "[image a/b]\nkept=5\n", "[image a/b] kept: unknown key" },
+    { "[image a/b]\nkeep=none\n", "[image a/b] keep: 'none' is out of range" },
+    { "[gc]\nimage a/b=5\n", "[gc] image a/b: unknown key" },
     { "[gc]\nkeep[de]=5\n", "[gc] keep[de]: unknown key" },
     { "[paths]\nstate=\\x\\\n", "'\\x\\' is not an absolute path" },
     { "[paths]\nstate=/\xff\n", "[paths] state: the value is not UTF-8" },
@@ -200,7 +212,7 @@ test_config (void)
       g_assert_nonnull (strstr (error->message, BAD[i].said));
     }
   g_autoptr (Config) defaults = load ("", NULL);
-  g_assert_cmpuint (defaults->keep_versions, ==, 5);
+  g_assert_cmpuint (defaults->keep.versions, ==, 5);
   g_assert_cmpuint (defaults->overlay_bytes, >=, 512 * MiB);
   g_assert_cmpuint (defaults->overlay_bytes, <=, 4 * GiB);
   g_assert_cmpuint (defaults->cache_size_bytes, >=, 64 * MiB);
@@ -212,7 +224,7 @@ test_config (void)
   g_assert_cmpstr (path, ==, "/a/images/x");
   g_assert_cmpuint (config->overlay_bytes, ==, GiB);
   g_assert_cmpuint (config->spill_bytes, ==, 0);
-  g_assert_cmpuint (config->keep_versions, ==, 9);
+  g_assert_cmpuint (config->keep.versions, ==, 9);
 }
 
 static void
@@ -228,6 +240,65 @@ test_departments (void)
   g_assert_false (config_host_may_have (config, "empty/desktop", "pc-7"));
   g_assert_true (config_host_may_have (config, "account/desktop", "xpc-7"));
   g_assert_true (config_host_may_have (config, "accounting2/desktop", "xpc-7"));
+}
+
+static void
+test_images (void)
+{
+  g_autoptr (Config) config =
+      load ("[image a/days]\nkeep=30d\n[image a/empty]\n[gc]\nkeep=9\n", NULL);
+
+  g_assert_cmpuint (config_image (config, "a/days")->keep.days, ==, 30);
+  g_assert_cmpuint (config_image (config, "a/days")->keep.versions, ==, 0);
+  g_assert_cmpuint (config_image (config, "a/empty")->keep.versions, ==, 9);
+  g_assert_cmpuint (config_image (config, "a/other")->keep.versions, ==, 9);
+  g_assert_cmpuint (config_image (config, "a/other")->keep.days, ==, 0);
+}
+
+static void
+test_retention (void)
+{
+  enum
+  {
+    DAY = 24 * 3600,
+    NOW = 1000 * DAY,
+  };
+  const gint64 UNKNOWN = G_MAXINT64;
+  const struct
+  {
+    Retention keep;
+    gint64 days[4]; // when each was made
+    guint count, kept;
+  } CASES[] = {
+    { { .versions = 3 }, { 1, 2, 3, 4 }, 4, 3 },
+    { { .versions = 3 }, { 1 }, 1, 1 },
+    { { .days = 30 }, { 0 }, 0, 0 },
+    { { .days = 30 }, { 1 }, 1, 1 },
+    { { .days = 30 }, { 100, 200, 300, 400 }, 4, 2 },
+    { { .days = 30 }, { 100, 970, 980, 1000 }, 4, 3 },
+    { { .days = 30 }, { 100, 969, 980, 1000 }, 4, 2 },
+    { { .days = 30 }, { 971, 972, 973, 974 }, 4, 4 },
+    // Made when the clock was far ahead: as old as what was made next.
+    { { .days = 30 }, { 5000, 100, 200, 999 }, 4, 2 },
+    { { .days = 30 }, { 100, 5000, 999, 1000 }, 4, 3 },
+    // ... and nothing was made since: it stays until something is.
+    { { .days = 30 }, { 100, 5000, 5001, 5002 }, 4, 3 },
+    { { .days = 30 }, { 5000, 5001, 5002, 5003 }, 4, 4 },
+    // Made when the clock was far behind: no older than what was made before.
+    { { .days = 30 }, { 980, 1, 2, 3 }, 4, 4 },
+    { { .days = 30 }, { UNKNOWN, 100, UNKNOWN, 980 }, 4, 2 },
+    { { .days = 36500 }, { 1, 2, 3, 4 }, 4, 4 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (CASES); i++)
+    {
+      gint64 made[4];
+      for (gsize j = 0; j < G_N_ELEMENTS (made); j++)
+        made[j] = CASES[i].days[j] == UNKNOWN ? UNKNOWN : CASES[i].days[j] * DAY;
+      g_test_message ("case %" G_GSIZE_FORMAT, i);
+      g_assert_cmpuint (retention_count (&CASES[i].keep, made, CASES[i].count, NOW), ==,
+                        CASES[i].kept);
+    }
 }
 
 static void
@@ -266,7 +337,9 @@ main (int argc, char **argv)
   g_test_add_func ("/durations", test_durations);
   g_test_add_func ("/config/values", test_config);
   g_test_add_func ("/config/departments", test_departments);
+  g_test_add_func ("/config/images", test_images);
   g_test_add_func ("/config/night", test_night);
   g_test_add_func ("/config/missing", test_config_is_missing);
+  g_test_add_func ("/retention", test_retention);
   return g_test_run ();
 }
