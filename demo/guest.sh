@@ -5,7 +5,7 @@
 # agent DOMAIN COMMAND [ARGUMENTS as JSON]: ask the guest's agent, print what it returns.
 agent ()
 {
-    virsh --quiet qemu-agent-command --timeout 5 "$1" \
+    virsh --quiet qemu-agent-command --timeout 15 "$1" \
         "{\"execute\": \"$2\", \"arguments\": ${3:-"{}"}}" | jq --compact-output .return
 }
 

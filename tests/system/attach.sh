@@ -244,6 +244,12 @@ test_kills ()
     run_ok 'detach that' gild detach "$A"
 }
 
+# has_come_to_rest: whether or not it was killed before it was done.
+has_come_to_rest ()
+{
+    has_no_server || findmnt "$A"
+}
+
 # kill_after SECONDS: attach, and kill it then; fails if it was killed.
 kill_after ()
 {
@@ -264,7 +270,7 @@ test_killed_attach ()
     diag "$finished were not killed in time"
     for delay in 0.02 0.05 0.1 0.2 0.3; do
         kill_after "$delay" || :
-        wait_for 10 has_no_server || [ -n "$(findmnt "$A")" ]
+        wait_for 10 has_come_to_rest
         age
         ! findmnt "$A" >/dev/null || gild detach "$A" >/dev/null
         /etc/libvirt/hooks/qemu.d/gild --sweep

@@ -238,7 +238,7 @@ guest_tell ()
     echo "${guest_told[$1]}" >&"${guest_tty[$1]}"
 }
 
-# guest_run NAME COMMAND: run it in the guest; its output and its exit status. Fails after $guest_seconds (60).
+# guest_run NAME COMMAND: run it in the guest; its output and its exit status. Fails after $guest_seconds (60), patient.
 guest_run ()
 {
     local id=$RANDOM last=''
@@ -255,7 +255,9 @@ guest_start ()
 # guest_lines NAME PATTERN: what the guest says up to a line that matches, which goes to $last.
 guest_lines ()
 {
-    local line end=$((SECONDS + ${guest_seconds:-60}))
+    local line seconds
+    seconds=$(patient "${guest_seconds:-60}")
+    local end=$((SECONDS + seconds))
     while [ "$SECONDS" -lt "$end" ]; do
         IFS= read -r -t 5 -u "${guest_tty[$1]}" line || { is_on "$1" && continue; return 124; }
         line=${line%$'\r'}
@@ -268,7 +270,7 @@ guest_lines ()
         fi
         [[ $line == @ready || $line == @again ]] || echo "$line"
     done
-    echo "guest $1 says no '$2' within ${guest_seconds:-60} seconds" >&2
+    echo "guest $1 says no '$2' within $seconds seconds" >&2
     return 124
 }
 
@@ -335,10 +337,11 @@ is_clean ()
     [ ! -e "$run/desktops/$1" ] && [ ! -e "$run/desktops/$1.json" ]
 }
 
-# leaves_nothing DESCRIPTION NAME: no overlay, no mount, no pin and no QEMU of this desktop.
+# leaves_nothing DESCRIPTION NAME: soon no overlay, no mount, no pin and no QEMU of this desktop.
 leaves_nothing ()
 {
     local left=''
+    wait_for 10 is_clean "$2" || :
     ! mountpoint -q "$run/desktops/$2" || left+=" a mount;"
     [ ! -e "$run/desktops/$2" ] || left+=" $run/desktops/$2;"
     [ ! -e "$run/desktops/$2.json" ] || left+=" the pin;"

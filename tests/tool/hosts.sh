@@ -6,16 +6,15 @@
 needs qemu-img jq curl
 
 readonly MIB=$((1024 * 1024))
-# Ports that nobody else has, below those that connections get.
-first_port=$((20000 + ($$ % 1000) * 10))
 declare -A gildd_of=()
 
 # add_host NAME [CONFIGURATION]
 add_host ()
 {
     mkdir -p "$tmp/$1/run"
+    free_port
     printf '[paths]\nstate=%s\nrun=%s\n[network]\nlisten=127.0.0.1\nport=%s\n%b' "$tmp/$1/state" "$tmp/$1/run" \
-        $((first_port++)) "${2:-}" >"$tmp/$1/gild.conf"
+        "$port" "${2:-}" >"$tmp/$1/gild.conf"
 }
 
 # at NAME COMMAND…: on that host.

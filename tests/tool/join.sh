@@ -5,16 +5,16 @@
 needs curl jq openssl
 
 readonly MIB=$((1024 * 1024))
-declare -A port=() gildd_pid=()
-next_port=$((20000 + RANDOM % 20000))
+declare -A port_of=() gildd_pid=()
 
 # add_host NAME: a configuration and directories of its own.
 add_host ()
 {
     mkdir -p "$tmp/$1/run"
-    port[$1]=$((next_port += 1))
+    free_port
+    port_of[$1]=$port
     printf '[paths]\nstate=%s\nrun=%s\n[network]\nlisten=127.0.0.1\nport=%s\n' "$tmp/$1/state" "$tmp/$1/run" \
-        "${port[$1]}" >"$tmp/$1/gild.conf"
+        "$port" >"$tmp/$1/gild.conf"
 }
 
 # on HOST COMMAND…
@@ -36,8 +36,8 @@ from ()
 {
     local site=$tmp/$1/state/site
     code=$(curl -sS --max-time 20 -o "$tmp/answer" -w '%{http_code}' --cacert "$site/ca.pem" --cert "$site/host.pem" \
-        --key "$site/host-key.pem" --connect-to "::127.0.0.1:${port[pc1]}" "${@:3}" \
-        "https://pc1.gild.internal:${port[pc1]}$2" 2>"$tmp/curl.log") || code="none: $(cat "$tmp/curl.log")"
+        --key "$site/host-key.pem" --connect-to "::127.0.0.1:${port_of[pc1]}" "${@:3}" \
+        "https://pc1.gild.internal:${port_of[pc1]}$2" 2>"$tmp/curl.log") || code="none: $(cat "$tmp/curl.log")"
 }
 
 invite ()
@@ -64,15 +64,15 @@ test_refused ()
     run_fails 'invite on a host of no site' 1 'belongs to no site' on pc2 gild invite
     run_fails 'invite for no time' 2 'from 1 to 720' on pc1 gild invite --hours=0
     run_fails 'invite for an address that is none' 2 'is no name' on pc1 gild invite --address='pc 1'
-    for bad in '' gild1:// http://127.0.0.1/ "gild1://127.0.0.1:${port[pc1]}/x/y"; do
+    for bad in '' gild1:// http://127.0.0.1/ "gild1://127.0.0.1:${port_of[pc1]}/x/y"; do
         run_fails "a token '$bad'" 2 'not a token' on pc2 gild join "$bad"
     done
     invite
-    like 'the token has the address' "$token" "^gild1://127\.0\.0\.1:${port[pc1]}/[A-Za-z0-9_-]{43}/[A-Za-z0-9_-]{22}$"
+    like 'the token has the address' "$token" "^gild1://127\.0\.0\.1:${port_of[pc1]}/[A-Za-z0-9_-]{43}/[A-Za-z0-9_-]{22}$"
     run_fails 'a name that is none' 2 "'PC 2' is not" on pc2 gild join --name='PC 2' "$token"
-    run_fails 'a wrong fingerprint' 1 'nothing was sent' on pc2 gild join --name=pc2 "${token/:${port[pc1]}\/????/:${port[pc1]}\/AAAA}"
+    run_fails 'a wrong fingerprint' 1 'nothing was sent' on pc2 gild join --name=pc2 "${token/:${port_of[pc1]}\/????/:${port_of[pc1]}\/AAAA}"
     run_fails 'nobody at that address' 1 'no host of a site answers' on pc2 gild join --name=pc2 \
-        "${token/:${port[pc1]}/:1}"
+        "${token/:${port_of[pc1]}/:1}"
     run_fails 'a wrong secret' 1 'does not know the token' on pc2 gild join --name=pc2 "${token%/*}/AAAAAAAAAAAAAAAAAAAAAA"
     run_fails 'a name that is taken' 1 'there is a host pc1 already.*--name' on pc2 gild join --name=pc1 "$token"
     no_site pc2

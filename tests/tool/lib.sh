@@ -4,6 +4,13 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
+# free_port: the next one is in $port, below those that connections get; nobody listens there.
+port=$((10000 + RANDOM % 20000))
+free_port ()
+{
+    while port=$((port + 1)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+}
+
 # make_raw FILE BYTES: data that does not compress, text, written zeros, holes, and data up to the last byte.
 make_raw ()
 {

@@ -70,7 +70,8 @@ test_full_disk ()
 test_ctrl_c ()
 {
     fresh
-    env --default-signal=INT gild publish crash/disk "$tmp/large.raw" >"$tmp/stdout" 2>"$tmp/stderr" &
+    # It must not be done before we have seen that it has begun.
+    env --default-signal=INT nice -n 19 gild publish crash/disk "$tmp/large.raw" >"$tmp/stdout" 2>"$tmp/stderr" &
     local pid=$! status=0
     wait_for 10 staging_has_files || :
     kill -INT "$pid"

@@ -32,11 +32,6 @@ kiosk ()
     cp "$state/site/ca.pem" "$tmp/kiosk/ca-cert.pem"
 }
 
-free_port ()
-{
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 # serve OPTION…: in the background; its process is $server.
 serve ()
 {
@@ -118,7 +113,7 @@ gild init other --config "$tmp/other.conf" >"$tmp/init.log" 2>&1 || diag_file "$
 client "$tmp/bad" "$tmp/other/site"
 cp "$state/site/ca.pem" "$tmp/bad/ca-cert.pem" # it believes the server, which must not believe it
 
-port=$(free_port)
+free_port
 serve --nbd "127.0.0.1:$port"
 run_ok 'a version is read' reads demo/desktop@1 "$tmp/good"
 run_ok 'a certificate for who is no host' kiosk

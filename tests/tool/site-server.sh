@@ -5,14 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 needs curl jq openssl qemu-img
 
-# free_port: nobody listens at it.
-free_port ()
-{
-    local port
-    while port=$((20000 + RANDOM % 10000)); (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-    echo "$port"
-}
-
 start_gildd ()
 {
     gildd 2>>"$tmp/gildd.log" &
@@ -78,7 +70,7 @@ all_closed ()
 }
 
 new_site
-port=$(free_port)
+free_port
 printf '[network]\nlisten=::\nport=%s\n[department accounting]\nhosts=nobody\n' "$port" >>"$GILD_CONFIG"
 host=$(openssl x509 -in "$state/site/host.pem" -noout -subject | sed 's/.*CN *= *//')
 make_qcow2 "$tmp/disk.qcow2" $((4 * 1024 * 1024))
