@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Waiting for a chunk that is missing: gildd fetches it from another host.
+// Waiting for a chunk that is missing, or damaged: gildd fetches it from another host.
 
 #include "chunk-waiter.h"
 
@@ -34,23 +34,25 @@ chunk_waiter_free (ChunkWaiter *waiter)
 }
 
 static JsonNode *
-make_body (const char *ref, gsize position)
+make_body (const char *ref, gsize position, gboolean is_damaged)
 {
   JsonNode *node = json_node_new (JSON_NODE_OBJECT);
   JsonObject *object = json_object_new ();
 
   json_object_set_string_member (object, "image", ref);
   json_object_set_int_member (object, "position", (gint64)position);
+  if (is_damaged)
+    json_object_set_boolean_member (object, "damaged", TRUE);
   json_node_take_object (node, object);
   return node;
 }
 
 gboolean
 chunk_waiter_wait (ChunkWaiter *waiter, const ChunkId *id, const char *ref, gsize position,
-                   GError **error)
+                   gboolean is_damaged, GError **error)
 {
   gint64 end = g_get_monotonic_time () + (gint64)waiter->deadline_seconds * G_USEC_PER_SEC;
-  g_autoptr (JsonNode) body = make_body (ref, position);
+  g_autoptr (JsonNode) body = make_body (ref, position, is_damaged);
   char hex[CHUNK_HEX_SIZE];
 
   chunk_id_to_hex (id, hex);
@@ -62,7 +64,7 @@ chunk_waiter_wait (ChunkWaiter *waiter, const ChunkId *id, const char *ref, gsiz
                                                   waiter->deadline_seconds + GRACE_SECONDS, &cause);
       if (answer)
         return TRUE;
-      if (g_error_matches (cause, CONTROL_ERROR, CONTROL_ERROR_REFUSED)
+      if (is_damaged || g_error_matches (cause, CONTROL_ERROR, CONTROL_ERROR_REFUSED)
           || g_get_monotonic_time () + RETRY_USEC >= end)
         {
           g_propagate_error (error, g_steal_pointer (&cause));

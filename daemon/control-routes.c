@@ -179,7 +179,7 @@ post_damaged (gpointer data, const char *name, JsonObject *body, GError **error)
   ChunkId id;
 
   if (!damage_check_parse (name, body, &id, error)
-      || !damage_check_add (((Daemon *)data)->damage_check, &id, error))
+      || !damage_check_add (((Daemon *)data)->damage_check, &id, NULL, NULL, error))
     return NULL;
   return json_object_new ();
 }

@@ -17,8 +17,16 @@
 struct DamageCheck
 {
   const Config *config;
-  GThreadPool *pool; // of ChunkId *; one thread
+  GThreadPool *pool; // of Look *; one thread
 };
+
+/* A chunk that is to be looked at.  */
+typedef struct
+{
+  ChunkId id;
+  DamageCheckedFunc func; // may be NULL
+  gpointer data;
+} Look;
 
 static ChunkStore *
 open_store (const Config *config, GError **error)
@@ -53,16 +61,12 @@ mend (const Config *config, const ChunkId *id, ChunkFate *fate, GError **error)
 }
 
 static void
-look_at (gpointer data, gpointer user_data)
+log_fate (const ChunkId *id, ChunkFate fate, const GError *error)
 {
-  g_autofree ChunkId *id = data;
-  DamageCheck *check = user_data;
-  g_autoptr (GError) error = NULL;
   char hex[CHUNK_HEX_SIZE];
-  ChunkFate fate;
 
   chunk_id_to_hex (id, hex);
-  if (!mend (check->config, id, &fate, &error))
+  if (error)
     g_message ("chunk %s was reported as damaged and stays as it is: %s", hex, error->message);
   else if (fate == CHUNK_IS_WHOLE)
     g_message ("chunk %s was reported as damaged, and is whole", hex);
@@ -74,13 +78,39 @@ look_at (gpointer data, gpointer user_data)
         hex);
 }
 
+static void
+look_at (gpointer data, gpointer user_data)
+{
+  g_autofree Look *look = data;
+  DamageCheck *check = user_data;
+  g_autoptr (GError) error = NULL;
+  ChunkFate fate = CHUNK_IS_MISSING;
+
+  mend (check->config, &look->id, &fate, &error);
+  if (!error || !look->func) // who waits says it, with each read
+    log_fate (&look->id, fate, error);
+  if (look->func)
+    look->func (&look->id, error, look->data);
+}
+
+static void
+forget (gpointer data)
+{
+  g_autofree Look *look = data;
+  g_autoptr (GError) error = NULL;
+
+  fail_code (&error, G_IO_ERROR_CANCELLED, "gildd ends");
+  if (look->func)
+    look->func (&look->id, error, look->data);
+}
+
 DamageCheck *
 damage_check_new (const Config *config)
 {
   DamageCheck *check = g_new (DamageCheck, 1);
 
   check->config = config;
-  check->pool = g_thread_pool_new_full (look_at, check, g_free, 1, FALSE, NULL);
+  check->pool = g_thread_pool_new_full (look_at, check, forget, 1, FALSE, NULL);
   return check;
 }
 
@@ -104,11 +134,15 @@ damage_check_parse (const char *name, JsonObject *body, ChunkId *id, GError **er
 }
 
 gboolean
-damage_check_add (DamageCheck *check, const ChunkId *id, GError **error)
+damage_check_add (DamageCheck *check, const ChunkId *id, DamageCheckedFunc func, gpointer data,
+                  GError **error)
 {
   if (g_thread_pool_unprocessed (check->pool) >= QUEUE_MAX)
     return fail (error, "%d chunks wait to be looked at: report it later", QUEUE_MAX);
-  return g_thread_pool_push (check->pool, g_memdup2 (id, sizeof *id), error);
+  Look *look = g_new (Look, 1);
+  *look = (Look){ *id, func, data };
+  g_thread_pool_push (check->pool, look, NULL); // queued, whatever it says of a thread for it
+  return TRUE;
 }
 
 gboolean

@@ -153,11 +153,11 @@ leave (Daemon *daemon)
 {
   chunk_requests_set_fetcher (daemon->chunk_requests, NULL);
   g_clear_pointer (&daemon->network, site_network_stop);
+  g_clear_pointer (&daemon->damage_check, damage_check_free);
   g_clear_pointer (&daemon->chunk_requests, chunk_requests_free);
   g_clear_pointer (&daemon->profile_keeper, profile_keeper_free);
   g_clear_pointer (&daemon->outbox, profile_outbox_free);
   g_clear_pointer (&daemon->watch, desktop_watch_stop);
-  g_clear_pointer (&daemon->damage_check, damage_check_free);
   g_clear_pointer (&daemon->network_trouble, g_free);
 }
 
@@ -175,7 +175,7 @@ run (const char *config_path, GError **error)
   daemon.damage_check = damage_check_new (config);
   daemon.outbox = profile_outbox_new ();
   daemon.profile_keeper = profile_keeper_new (config, daemon.outbox);
-  daemon.chunk_requests = chunk_requests_new (config);
+  daemon.chunk_requests = chunk_requests_new (config, daemon.damage_check);
   daemon.watch = desktop_watch_start (config, error);
   ControlServer *server =
       daemon.watch ? control_server_new (socket_path, CONTROL_ROUTES, &daemon, context, error)

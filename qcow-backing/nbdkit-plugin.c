@@ -118,9 +118,10 @@ is_offered (const char *ref)
 }
 
 static gboolean
-on_missing (const ChunkId *id, const char *ref, gsize position, gpointer data, GError **error)
+on_missing (const ChunkId *id, const char *ref, gsize position, gboolean is_damaged, gpointer data,
+            GError **error)
 {
-  return chunk_waiter_wait (plugin.waiter, id, ref, position, error);
+  return chunk_waiter_wait (plugin.waiter, id, ref, position, is_damaged, error);
 }
 
 static gboolean

@@ -209,21 +209,26 @@ read_from_store (ServedVersion *version, const ChunkId *id, guint8 *buffer, gsiz
   return TRUE;
 }
 
-/* The chunk at PLACE is missing, as CAUSE says: wait for it, and read it.  */
+/* The chunk at PLACE is missing, or damaged, as CAUSE says: wait for it, and read it.  */
 static gboolean
 wait_for_chunk (const Place *place, const ChunkId *id, guint8 *buffer, gsize size, GError **cause)
 {
   ServedVersions *versions = place->version->versions;
+  gboolean is_damaged = g_error_matches (*cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED);
   g_autoptr (GError) why = NULL;
 
-  if (versions->on_missing (id, place->version->ref, place->i, versions->on_missing_data, &why))
+  if (!versions->on_missing
+      || (!is_damaged && !g_error_matches (*cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING)))
+    return FALSE;
+  if (versions->on_missing (id, place->version->ref, place->i, is_damaged,
+                            versions->on_missing_data, &why))
     {
       g_clear_error (cause);
       return read_from_store (place->version, id, buffer, size, cause);
     }
-  g_autoptr (GError) missing = g_steal_pointer (cause);
-  return fail_as (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING,
-                  "%s, and cannot be fetched: %s", missing->message, why->message);
+  g_autoptr (GError) lacking = g_steal_pointer (cause);
+  return fail_as (cause, CHUNK_STORE_ERROR, lacking->code, "%s, and cannot be fetched: %s",
+                  lacking->message, why->message);
 }
 
 /* The one place where chunks come from.  */
@@ -235,9 +240,7 @@ load_chunk (const ChunkId *id, guint8 *buffer, gsize size, gpointer data, GError
   GError *cause = NULL;
 
   if (read_from_store (place->version, id, buffer, size, &cause)
-      || (versions->on_missing
-          && g_error_matches (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_MISSING)
-          && wait_for_chunk (place, id, buffer, size, &cause)))
+      || wait_for_chunk (place, id, buffer, size, &cause))
     return TRUE;
   if (versions->on_damage && g_error_matches (cause, CHUNK_STORE_ERROR, CHUNK_STORE_ERROR_DAMAGED))
     versions->on_damage (id, versions->on_damage_data);

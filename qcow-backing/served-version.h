@@ -14,17 +14,18 @@ ServedVersions *served_versions_new (Config *config, GError **error);
 void served_versions_free (ServedVersions *versions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ServedVersions, served_versions_free)
 
-/* Have FUNC called for each chunk that is read and is damaged, which the read fails with as well.
+/* Have FUNC called for each chunk that is damaged and that a read fails with.
    It is called from any reading thread, which waits for it.  To be set before anything is opened.
  */
 typedef void (*DamagedChunkFunc) (const ChunkId *id, gpointer data);
 void served_versions_on_damage (ServedVersions *versions, DamagedChunkFunc func, gpointer data);
 
-/* Have FUNC called for each chunk that is read and is missing, at POSITION, in chunks, of REF; it
-   returns when the chunk can be read, or fails with what the reader is to be told.  It is called
-   from any reading thread, which waits for it.  To be set before anything is opened.  */
+/* Have FUNC called for each chunk that is read and is missing, or that IS_DAMAGED, at POSITION, in
+   chunks, of REF; it returns when the chunk can be read, or fails with what the reader is to be
+   told.  It is called from any reading thread, which waits for it.  To be set before anything is
+   opened.  */
 typedef gboolean (*MissingChunkFunc) (const ChunkId *id, const char *ref, gsize position,
-                                      gpointer data, GError **error);
+                                      gboolean is_damaged, gpointer data, GError **error);
 void served_versions_on_missing (ServedVersions *versions, MissingChunkFunc func, gpointer data);
 
 /* "DEPARTMENT/NAME@VERSION" of everything that there is now, sorted by name and number.  */

@@ -7,16 +7,16 @@ needs curl jq nbdkit qemu-img
 readonly MIB=$((1024 * 1024)) CHUNK=65536
 plugin=${GILD_NBDKIT_PLUGIN:?} client=${builddir:?}/tests/tool/nbd-client
 PATH=$PATH:/usr/sbin
-# Ports that nobody else has, below those that connections get.
-first_port=$((15000 + ($$ % 500) * 10))
-declare -A gildd_of=()
+declare -A gildd_of=() nbdkit_of=()
+own= # where a chunk is that pc2 has
 
-# add_host NAME: with a deadline of 4 seconds, and nothing fetched but what is read.
+# add_host NAME [SECONDS]: with that deadline, or one that is never reached, and nothing fetched but what is read.
 add_host ()
 {
     mkdir -p "$tmp/$1/run"
-    printf '[paths]\nstate=%s\nrun=%s\n[network]\nlisten=127.0.0.1\nport=%s\n[fetch]\nprefetch=never\ndeadline=4\n' \
-        "$tmp/$1/state" "$tmp/$1/run" $((first_port++)) >"$tmp/$1/gild.conf"
+    free_port
+    printf '[paths]\nstate=%s\nrun=%s\n[network]\nlisten=127.0.0.1\nport=%s\n[fetch]\nprefetch=never\ndeadline=%s\n' \
+        "$tmp/$1/state" "$tmp/$1/run" "$port" "${2:-60}" >"$tmp/$1/gild.conf"
 }
 
 at ()
@@ -42,15 +42,16 @@ start_nbdkit ()
 {
     nbdkit --foreground --readonly --unix "$tmp/$1/nbd.sock" "$plugin" config="$tmp/$1/gild.conf" cache-size=1MiB \
         2>>"$tmp/$1/nbdkit.log" &
-    stop_at_exit $!
+    nbdkit_of[$1]=$!
+    stop_at_exit "${nbdkit_of[$1]}"
     wait_for 20 test -S "$tmp/$1/nbd.sock" || { diag_file "$tmp/$1/nbdkit.log"; exit 1; }
 }
 
-# join NAME: it enters the site of srv, and has the records of its image and none of its chunks.
+# join NAME [SECONDS]: it enters the site of srv, and has the records of its image and none of its chunks.
 join ()
 {
     local token
-    add_host "$1"
+    add_host "$@"
     token=$(at srv gild invite --address 127.0.0.1 2>>"$tmp/srv/invite.log")
     at "$1" gild join "$token" --name "$1" >>"$tmp/$1/join.log" 2>&1 || { diag_file "$tmp/$1/join.log"; exit 1; }
     start "$1"
@@ -85,6 +86,19 @@ has ()
     [ -e "$file" ] || [ -e "$tmp/$1/state/store.castr/.incoming/$(basename "$file" .cacnk)" ] || [ -e "$file" ]
 }
 
+# lacking HOST…: where a chunk is that none of them has. Who asks another host for a chunk makes it fetch that.
+lacking ()
+{
+    local position host
+    for position in $(seq 100 250); do
+        for host; do
+            ! has "$host" "$position" || continue 2
+        done
+        echo "$position"
+        return
+    done
+}
+
 # reads DESCRIPTION HOST POSITION: it is what was published.
 reads ()
 {
@@ -97,10 +111,21 @@ reads ()
     fi
 }
 
+# hears HOST OTHER: OTHER is there, as far as HOST knows.
+hears ()
+{
+    wait_for 30 lives "$@" || not_ok "$1 hears of $2"
+}
+
+lives ()
+{
+    at "$1" gild hosts --json | jq -e --arg name "$2" '.hosts[] | select(.name == $name) | .seen != null and .seen < 20' >/dev/null
+}
+
 # fetch_answer HOST BODY ID: what gildd says to a request for it.
 fetch_answer ()
 {
-    curl -sS --max-time 20 --unix-socket "$tmp/$1/run/gildd.sock" --data-binary "$2" "http://gild/chunks/$3/fetch"
+    curl -sS --max-time 80 --unix-socket "$tmp/$1/run/gildd.sock" --data-binary "$2" "http://gild/chunks/$3/fetch"
 }
 
 test_requests ()
@@ -110,9 +135,10 @@ test_requests ()
     like 'an id that is none' "$(fetch_answer pc1 '{"image":"demo/desktop@1","position":0}' xyz)" 'not a chunk'
     like 'no body' "$(fetch_answer pc1 '' "$id")" 'says which image'
     like 'no version' "$(fetch_answer pc1 '{"image":"demo/desktop","position":0}' "$id")" 'names no version'
+    like 'what is neither damaged nor not' "$(fetch_answer pc1 '{"image":"demo/desktop@1","position":0,"damaged":1}' "$id")" 'damaged'
     like 'a position that is none' "$(fetch_answer pc1 '{"image":"demo/desktop@1","position":-1}' "$id")" 'position'
     like 'a chunk that nobody has' \
-        "$(fetch_answer pc1 '{"image":"demo/desktop@1","position":0}' "${id//[0-7]/0}")" 'has not come in time'
+        "$(fetch_answer hasty '{"image":"demo/desktop@1","position":0}' "${id//[0-7]/0}")" 'has not come in time'
 }
 
 test_streaming ()
@@ -143,41 +169,58 @@ no_incoming ()
 # A gildd that is started anew while a read waits, and an origin that is away.
 test_restarts ()
 {
-    local before=$SECONDS
+    local before
     stop_host pc2
     read_chunk pc2 0 >"$tmp/chunk" &
     local reader=$!
     start pc2
     run_ok 'a read that began while gildd was away' wait "$reader"
     is 'has the right bytes' "$(cmp "$tmp/chunk" <(head -c $CHUNK "$tmp/disk.raw") && echo same)" same
+    hears pc2 pc1
     stop_host srv
+    reads 'a peer is enough' pc2 "$(lacking pc2 hasty)"
     stop_host pc1
     before=$SECONDS
-    run_fails 'a read while every other host is away' 1 'Input/output error' read_chunk pc2 100
-    run_ok 'fails at the deadline' test $((SECONDS - before)) -ge 3 -a $((SECONDS - before)) -le 20
-    like 'and says why' "$(cat "$tmp/pc2/nbdkit.log")" 'missing, and cannot be fetched: .*not come in time: host'
-    start pc1
-    reads 'a peer is enough' pc2 100
-    stop_host pc1
+    run_fails 'a read while every host is away that has it' 1 'Input/output error' read_chunk hasty "$(lacking pc2 hasty)"
+    run_ok 'fails at the deadline' test $((SECONDS - before)) -ge 2 -a $((SECONDS - before)) -le 50
+    like 'and says why' "$(cat "$tmp/hasty/nbdkit.log")" 'missing, and cannot be fetched: .*not come in time: host'
+    stop_host hasty
     start srv
-    reads 'and so is the origin' pc2 120
+    own=$(lacking pc2)
+    reads 'and so is the origin' pc2 "$own"
 }
 
 # Who sends a damaged chunk is left, and a chunk that the origin itself lacks comes from who has it.
 test_damage ()
 {
-    local file
+    local file lost damaged
     start pc1
-    file=$(chunk_file pc1 130)
+    hears pc2 pc1
+    damaged=$(lacking pc2)
+    file=$(chunk_file pc1 "$damaged")
     printf x | dd of="$file" bs=1 seek=200 conv=notrunc status=none
-    file=$(chunk_file srv 131)
-    rm "$file"
     start_nbdkit srv
-    reads 'a chunk that is damaged at a peer' pc2 130
-    reads 'a chunk that the origin has lost' pc2 131
-    reads 'at the origin itself' srv 131
+    reads 'a chunk that is damaged at a peer' pc2 "$damaged"
+    lost=$(lacking pc2)
+    file=$(chunk_file srv "$lost")
+    rm "$file"
+    reads 'a chunk that the origin has lost' pc2 "$lost"
+    reads 'at the origin itself' srv "$lost"
     run_ok 'which has it again' wait_for 10 test -e "$file"
     run_ok 'and is whole' at srv gild verify
+
+    # One of its own, which nbdkit no longer has in its memory: the read waits until it is set aside and fetched anew.
+    wait_for 20 no_incoming pc2 || not_ok 'all is in the store'
+    stop "${nbdkit_of[pc2]}"
+    rm -f "$tmp/pc2/nbd.sock" "$tmp/pc2/nbdkit.log"
+    start_nbdkit pc2
+    file=$(chunk_file pc2 "$own")
+    flip "$file" 3000
+    reads 'a damaged chunk of the own store' pc2 "$own"
+    is 'is no error' "$(cat "$tmp/pc2/nbdkit.log")" ''
+    like 'it was set aside' "$(cat "$tmp/pc2/gildd.log")" "chunk $(basename "$file" .cacnk) was damaged and is set aside"
+    run_ok 'and has a good one in its place' wait_for 20 test -e "$file"
+    is 'so that nothing is damaged any more' "$(at pc2 gild status --json | jq .damaged)" 0
 }
 
 add_host srv
@@ -187,6 +230,7 @@ at srv gild publish demo/desktop "$tmp/disk.raw" --format=raw >"$tmp/publish.log
 start srv
 join pc1
 join pc2
+join hasty 3
 test_requests
 test_streaming
 test_restarts
