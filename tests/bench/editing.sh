@@ -32,7 +32,7 @@ measure_edit ()
 {
     edit_commands "$2"
     # shellcheck disable=SC2016
-    "${as_user[@]}" gild edit "$1" --json -- sh -c 'qemu-io -f qcow2 -d unmap "$GILD_DISK" <"$1"' - "$work/edit-commands" \
+    "${as_user[@]}" gild edit "$1" --json -- sh -c 'qemu-io -f qcow2 -d unmap "$GILD_DISK" <"$1" >/dev/null' - "$work/edit-commands" \
         >"$work/edit.json" 2>>"$work/commands.log" || die_of "$work/commands.log" "gild edit $1"
     elapsed=$(jq .seconds "$work/edit.json")
 }
