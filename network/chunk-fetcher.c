@@ -24,7 +24,7 @@
 #define STALL_USEC         (LOOK_MSEC * 3000) // this thread was kept from listening itself
 #define HOSTS_USEC         G_USEC_PER_SEC     // how often the list of hosts is taken
 #define INTAKE_MAX         (8u << 20)         // bytes that may wait to be written
-#define CONNECTIONS_KEPT   64L
+#define CONNECTIONS_KEPT   256L // some to each of the others, who would all be greeted anew
 
 struct ChunkFetcher
 {
@@ -219,10 +219,16 @@ end_hopeless (ChunkFetcher *fetcher, gint64 now_us)
   for (guint i = fetcher->requests->len; i-- > 0;)
     {
       FetchRequest *request = fetcher->requests->pdata[i];
+      FetchAsk *ask = fetch_request_ask (request);
+      FetchSilence silence = fetch_request_silence (request, now_us);
       if (is_condemned (request, now_us))
         end_request (fetcher, request, "it has sent a bad chunk", STRIKE_BAD, now_us);
-      else if (fetch_request_is_silent (request, now_us))
+      else if (silence == FETCH_IS_DEAD)
         end_request (fetcher, request, "it is silent, or too slow", STRIKE_SILENT, now_us);
+      else if (silence == FETCH_IS_QUIET)
+        fetch_schedule_doubt (fetcher->schedule, ask, now_us);
+      else if (fetch_request_heard_us (request) > ask->source->doubted_us)
+        ask->source->doubted_us = 0;
     }
 }
 

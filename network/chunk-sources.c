@@ -201,6 +201,7 @@ chunk_source_strike (ChunkSource *source, StrikeKind kind, gint64 now_us)
 {
   gint64 until = now_us + (kind == STRIKE_BAD ? BAD_SECONDS : SILENT_SECONDS) * G_USEC_PER_SEC;
 
+  source->doubted_us = 0;
   if (until < source->struck_until_us)
     return;
   source->struck_us = now_us;

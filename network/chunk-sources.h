@@ -35,6 +35,7 @@ typedef struct
   Host *host;                        // as the list had it last
   gboolean is_listed;                // it is in the list
   gint64 struck_us, struck_until_us; // 0: never struck
+  gint64 doubted_us;                 // since when it says nothing, and may yet; 0: it does
   StrikeKind strike;                 // the last
 } ChunkSource;
 

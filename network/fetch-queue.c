@@ -6,7 +6,7 @@
 #define DEMAND_ASKS  8u  // requests at a time to one host for what somebody waits for
 #define DEMAND_BATCH 32u // chunks in each
 #define OTHER_ASKS   2u  // requests for the rest, so that one is on its way while one ends
-#define BATCH_FIRST  32u
+#define BATCH_FIRST  16u
 #define BATCH_MIN    8u
 #define SHORT_USEC   60000 // a request that took less could have been larger
 #define LONG_USEC    250000

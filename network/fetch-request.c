@@ -10,6 +10,7 @@
 
 #define PROGRESS_BYTES 16384 // what a slow link has to bring in the time of one record
 #define WAITING_USEC   (15 * G_USEC_PER_SEC) // how long "still waiting" is believed
+#define DEAD_USEC      (4 * G_USEC_PER_SEC)  // who has taken the connection may be this quiet
 #define REFUSAL_MAX    65536u                // bytes of an answer that is no 200
 #define BUFFER_SIZE    (256L << 10)
 
@@ -26,6 +27,7 @@ struct FetchRequest
   char detail[CURL_ERROR_SIZE];
   gint64 patience_us;
   gint64 progress_us; // when it last went on: a record came, or PROGRESS_BYTES
+  gint64 heard_us;    // the same, but that it counts from 0 and is never excused
   gint64 answer_us;   // when a chunk was last answered, or the request began
   gsize new_bytes;    // since progress_us
   gsize refusal_bytes;
@@ -33,14 +35,20 @@ struct FetchRequest
   gboolean is_paused, is_good; // is_good: a 200 of the right type
 };
 
+static void
+go_on (FetchRequest *request)
+{
+  request->progress_us = request->heard_us = g_get_monotonic_time ();
+  request->new_bytes = 0;
+}
+
 static gboolean
 take_record (ChunkRecordKind kind, const ChunkId *id, const guint8 *frame, gsize size,
              gpointer data, GError **error)
 {
   FetchRequest *request = data;
 
-  request->progress_us = g_get_monotonic_time ();
-  request->new_bytes = 0;
+  go_on (request);
   if (kind == CHUNK_RECORD_WAITING)
     return TRUE;
   request->answer_us = request->progress_us;
@@ -80,10 +88,7 @@ take_bytes (char *bytes, gsize unit, gsize count, void *data)
     }
   request->new_bytes += size;
   if (request->new_bytes >= PROGRESS_BYTES)
-    {
-      request->progress_us = g_get_monotonic_time ();
-      request->new_bytes = 0;
-    }
+    go_on (request);
   return chunk_stream_reader_add (request->reader, (const guint8 *)bytes, size, &request->error)
              ? size
              : 0;
@@ -115,7 +120,7 @@ set_options (FetchRequest *request)
   curl_easy_setopt (easy, CURLOPT_WRITEDATA, request);
   curl_easy_setopt (easy, CURLOPT_PREREQFUNCTION, on_connected);
   curl_easy_setopt (easy, CURLOPT_PREREQDATA, request);
-  curl_easy_setopt (easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(2 * request->patience_us / 1000));
+  curl_easy_setopt (easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(WAITING_USEC / 1000)); // TLS included
 }
 
 FetchRequest *
@@ -183,23 +188,36 @@ fetch_request_resume (FetchRequest *request, gint64 now_us)
   curl_easy_pause (request->easy, CURLPAUSE_CONT);
 }
 
-/* Who has taken the connection is there, and may have many to begin with: TLS has its own time.  */
-static gint64
-patience_of (const FetchRequest *request)
+/* Whether somebody has taken the connection; TLS may yet have to begin.  */
+static gboolean
+is_taken (const FetchRequest *request)
 {
   curl_off_t connect_us = 0;
 
   if (!request->is_connected)
     curl_easy_getinfo (request->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
-  return connect_us > 0 ? 2 * request->patience_us : request->patience_us;
+  return request->is_connected || connect_us > 0;
 }
 
-gboolean
-fetch_request_is_silent (const FetchRequest *request, gint64 now_us)
+FetchSilence
+fetch_request_silence (const FetchRequest *request, gint64 now_us)
 {
-  return !request->is_paused
-         && (now_us - request->progress_us > patience_of (request)
-             || now_us - request->answer_us > WAITING_USEC);
+  gint64 silent_us = now_us - request->progress_us;
+
+  if (request->is_paused)
+    return FETCH_GOES_ON;
+  if (now_us - request->answer_us > WAITING_USEC)
+    return FETCH_IS_DEAD;
+  if (silent_us <= request->patience_us)
+    return FETCH_GOES_ON;
+  // A host whose cores all have other work is quiet for seconds, and is there.
+  return silent_us > DEAD_USEC || !is_taken (request) ? FETCH_IS_DEAD : FETCH_IS_QUIET;
+}
+
+gint64
+fetch_request_heard_us (const FetchRequest *request)
+{
+  return request->heard_us;
 }
 
 gboolean

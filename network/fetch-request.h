@@ -41,8 +41,18 @@ void fetch_request_resume (FetchRequest *request, gint64 now_us);
 /* Nobody has listened for a while: its silence counts from NOW_US.  */
 void fetch_request_excuse (FetchRequest *request, gint64 now_us);
 
-/* Whether the host has been silent, or too slow, for too long.  */
-gboolean fetch_request_is_silent (const FetchRequest *request, gint64 now_us);
+/* How long the host has been silent, or too slow: not worth a word; too long for somebody who
+   waits; too long for a host that is there.  */
+typedef enum
+{
+  FETCH_GOES_ON,
+  FETCH_IS_QUIET,
+  FETCH_IS_DEAD,
+} FetchSilence;
+FetchSilence fetch_request_silence (const FetchRequest *request, gint64 now_us);
+
+/* When the host last said something; 0: never yet.  */
+gint64 fetch_request_heard_us (const FetchRequest *request);
 
 /* The transfer has ended with CODE: whether all was answered as it should be.  On failure *STRIKE
    is what the host deserves.  */

@@ -112,6 +112,7 @@ raise_urgency (FetchSchedule *schedule, WantedChunk *want, FetchUrgency urgency)
   if (is_queued (schedule, want))
     wanted_chunk_move (want, want->queue - before + urgency); // the queues of a host are an array
   else if (want->ask && urgency == FETCH_DEMAND && !want->ask->is_demand
+           && want->ask->source->doubted_us == 0
            && want->position > want->ask->n_answered + AHEAD_MAX)
     {
       want->forward = want->ask->want.forward;
@@ -174,6 +175,29 @@ end_round (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
   wanted_chunk_move (want, &schedule->resting);
 }
 
+/* Whom to ask for WANT next, which if somebody waits for it is a host that is doubted only where
+   there is no other; NULL when nobody is left.  */
+static ChunkSource *
+next_source (const FetchSchedule *schedule, const WantedChunk *want, gint64 now_us,
+             gboolean *forward)
+{
+  ChunkTried tried = want->tried;
+  ChunkSource *first =
+      chunk_sources_next (schedule->sources, &want->id, want->reach, &tried, now_us, forward);
+  ChunkSource *source = first;
+  gboolean source_forward = *forward;
+
+  while (source && source->doubted_us > 0 && want->urgency == FETCH_DEMAND)
+    {
+      chunk_tried_add (&tried, source);
+      source = chunk_sources_next (schedule->sources, &want->id, want->reach, &tried, now_us,
+                                   &source_forward);
+    }
+  if (source)
+    *forward = source_forward;
+  return source ? source : first;
+}
+
 static void
 choose_host (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
 {
@@ -182,8 +206,7 @@ choose_host (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
       end_want (schedule, want, NULL);
       return;
     }
-  ChunkSource *source = chunk_sources_next (schedule->sources, &want->id, want->reach, &want->tried,
-                                            now_us, &want->forward);
+  ChunkSource *source = next_source (schedule, want, now_us, &want->forward);
   if (source)
     wanted_chunk_move (want, &queue_of (schedule, source)->wants[want->urgency]);
   else
@@ -319,12 +342,46 @@ fetch_schedule_checked (FetchSchedule *schedule, const ChunkId *id, ChunkSource 
     end_want (schedule, want, error);
 }
 
+/* WANT, which a host that is doubted has or is to be asked for, goes elsewhere as well if there is
+   anybody else.  */
+static void
+hedge (FetchSchedule *schedule, WantedChunk *want, gint64 now_us)
+{
+  gboolean forward;
+  ChunkSource *other = next_source (schedule, want, now_us, &forward);
+
+  if (other && other->doubted_us == 0)
+    wanted_chunk_move (want, &schedule->fresh);
+}
+
+void
+fetch_schedule_doubt (FetchSchedule *schedule, FetchAsk *ask, gint64 now_us)
+{
+  GQueue *queue = &queue_of (schedule, ask->source)->wants[FETCH_DEMAND];
+
+  if (ask->source->doubted_us == 0)
+    ask->source->doubted_us = now_us;
+  for (GList *link = queue->head, *next; link; link = next)
+    {
+      next = link->next;
+      hedge (schedule, link->data, now_us);
+    }
+  for (guint i = 0; i < ask->want.n_chunks; i++)
+    {
+      WantedChunk *want = g_hash_table_lookup (schedule->wants, &ask->want.chunks[i]);
+      if (want && want->ask == ask && !want->queue && want->n_checked == 0
+          && want->urgency == FETCH_DEMAND)
+        hedge (schedule, want, now_us);
+    }
+}
+
 void
 fetch_schedule_end (FetchSchedule *schedule, FetchAsk *ask, const char *trouble, StrikeKind kind,
                     gint64 now_us)
 {
   FetchQueue *queue = queue_of (schedule, ask->source);
 
+  ask->source->doubted_us = 0;
   fetch_queue_end (queue, ask, trouble == NULL, now_us);
   if (trouble)
     strike (schedule, ask->source, kind, trouble, now_us);

@@ -54,6 +54,11 @@ typedef enum
 void fetch_schedule_checked (FetchSchedule *schedule, const ChunkId *id, ChunkSource *source,
                              FetchCheck check, const GError *error, gint64 now_us);
 
+/* The host of ASK has been quiet for longer than anybody should wait, and may yet answer: what
+   somebody waits for is asked of the others as well, until the host's doubted_us is 0 again.  May
+   be called as often as wanted.  */
+void fetch_schedule_doubt (FetchSchedule *schedule, FetchAsk *ask, gint64 now_us);
+
 /* ASK is over, and freed; what it has not answered goes elsewhere.  TROUBLE, a sentence, or NULL
    where all went well, strikes its host.  */
 void fetch_schedule_end (FetchSchedule *schedule, FetchAsk *ask, const char *trouble,

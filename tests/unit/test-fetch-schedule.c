@@ -192,7 +192,7 @@ test_raise (Fixture *f, gconstpointer data)
 {
   enum
   {
-    N = 33
+    N = 17
   };
   ChunkId ids[N];
 
@@ -202,19 +202,19 @@ test_raise (Fixture *f, gconstpointer data)
       ids[i] = chunk_of (i, FALSE);
       want (f, &ids[i], FETCH_BULK, FETCH_FROM_ANYONE);
     }
-  FetchAsk *ask = assert_next (f, NOW, "srv 32");
-  want (f, &ids[32], FETCH_DEMAND, FETCH_FROM_ANYONE);
+  FetchAsk *ask = assert_next (f, NOW, "srv 16");
+  want (f, &ids[16], FETCH_DEMAND, FETCH_FROM_ANYONE);
   FetchAsk *queued = assert_next (f, NOW, "srv 1!");
   want (f, &ids[4], FETCH_DEMAND, FETCH_FROM_ANYONE);
   assert_next (f, NOW, "-");
-  want (f, &ids[31], FETCH_DEMAND, FETCH_FROM_ANYONE);
+  want (f, &ids[15], FETCH_DEMAND, FETCH_FROM_ANYONE);
   FetchAsk *again = assert_next (f, NOW, "srv 1!");
-  g_assert_true (chunk_id_equal (&again->want.chunks[0], &ids[31]));
-  answer (f, again, &ids[31], TRUE);
+  g_assert_true (chunk_id_equal (&again->want.chunks[0], &ids[15]));
+  answer (f, again, &ids[15], TRUE);
   g_assert_cmpuint (f->n_done, ==, 2);
-  for (guint i = 0; i < 32; i++)
+  for (guint i = 0; i < 16; i++)
     answer (f, ask, &ids[i], TRUE); // the second time it is nobody's any more
-  answer (f, queued, &ids[32], TRUE);
+  answer (f, queued, &ids[16], TRUE);
   g_assert_cmpuint (f->n_done, ==, N + 3);
   fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
   fetch_schedule_end (f->schedule, queued, NULL, STRIKE_SILENT, NOW);
@@ -269,6 +269,67 @@ test_patience (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n_done, ==, 2);
 }
 
+/* A host that is quiet: what somebody waits for is asked of others too, and the rest stays with it,
+   which is asked again as soon as it has said something.  */
+static void
+test_doubt (Fixture *f, gconstpointer data)
+{
+  ChunkId ids[] = { chunk_of (0, TRUE), chunk_of (1, TRUE), chunk_of (2, TRUE),
+                    chunk_of (3, TRUE) };
+
+  set_hosts (f, TRUE);
+  want (f, &ids[0], FETCH_DEMAND, FETCH_FROM_ANYONE);
+  FetchAsk *demand = assert_next (f, NOW, "peer+ 1!");
+  want (f, &ids[1], FETCH_PROFILE, FETCH_FROM_ANYONE);
+  want (f, &ids[2], FETCH_PROFILE, FETCH_FROM_ANYONE);
+  FetchAsk *ahead = assert_next (f, NOW, "peer+ 2");
+  fetch_schedule_doubt (f->schedule, demand, NOW + SEC);
+  fetch_schedule_doubt (f->schedule, ahead, NOW + SEC);
+  FetchAsk *other = assert_next (f, NOW + SEC, "srv 1!");
+  want (f, &ids[1], FETCH_DEMAND, FETCH_FROM_ANYONE); // somebody begins to wait
+  fetch_schedule_doubt (f->schedule, ahead, NOW + SEC);
+  FetchAsk *second = assert_next (f, NOW + SEC, "srv 1!");
+  want (f, &ids[3], FETCH_DEMAND, FETCH_FROM_ANYONE); // while it is doubted
+  FetchAsk *third = assert_next (f, NOW + SEC, "srv 1!");
+  fetch_schedule_doubt (f->schedule, demand, NOW + 2 * SEC);
+  assert_next (f, NOW + 2 * SEC, "-");
+  answer (f, other, &ids[0], TRUE);
+  answer (f, demand, &ids[0], TRUE); // too late, and no harm
+  answer (f, ahead, &ids[1], TRUE);
+  answer (f, ahead, &ids[2], TRUE);
+  answer (f, third, &ids[3], TRUE);
+  g_assert_cmpuint (f->n_done, ==, 5);
+  fetch_schedule_end (f->schedule, demand, NULL, STRIKE_SILENT, NOW);
+  want (f, &ids[0], FETCH_DEMAND, FETCH_FROM_ANYONE);
+  FetchAsk *again = assert_next (f, NOW + 2 * SEC, "peer+ 1!");
+  answer (f, again, &ids[0], TRUE);
+  fetch_schedule_end (f->schedule, again, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, ahead, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, other, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, second, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, third, NULL, STRIKE_SILENT, NOW);
+}
+
+/* Where there is nobody else, who is quiet is asked, once, and waited for.  */
+static void
+test_doubt_of_all (Fixture *f, gconstpointer data)
+{
+  ChunkId a = chunk_of (0, FALSE), b = chunk_of (1, FALSE);
+
+  set_hosts (f, FALSE);
+  want (f, &a, FETCH_DEMAND, FETCH_FROM_ANYONE);
+  FetchAsk *ask = assert_next (f, NOW, "srv 1!");
+  fetch_schedule_doubt (f->schedule, ask, NOW + SEC);
+  assert_next (f, NOW + SEC, "-");
+  want (f, &b, FETCH_DEMAND, FETCH_FROM_ANYONE);
+  FetchAsk *second = assert_next (f, NOW + SEC, "srv 1!");
+  answer (f, ask, &a, TRUE);
+  answer (f, second, &b, TRUE);
+  fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, second, NULL, STRIKE_SILENT, NOW);
+  g_assert_cmpuint (f->n_done, ==, 2);
+}
+
 /* The size of requests follows their time, and not more than some are on their way.  */
 static void
 test_batches (Fixture *f, gconstpointer data)
@@ -281,16 +342,16 @@ test_batches (Fixture *f, gconstpointer data)
       ChunkId id = chunk_id_of (&i, sizeof i);
       want (f, &id, FETCH_BULK, FETCH_FROM_ANYONE);
     }
-  FetchAsk *one = assert_next (f, now, "srv 32"), *two = assert_next (f, now, "srv 32");
+  FetchAsk *one = assert_next (f, now, "srv 16"), *two = assert_next (f, now, "srv 16");
   assert_next (f, now, "-");
-  for (guint i = 0; i < 32; i++)
+  for (guint i = 0; i < 16; i++)
     answer (f, one, &one->want.chunks[i], TRUE);
   fetch_schedule_end (f->schedule, one, NULL, STRIKE_SILENT, now + 1000);
-  FetchAsk *three = assert_next (f, now, "srv 64");
-  for (guint i = 0; i < 32; i++)
+  FetchAsk *three = assert_next (f, now, "srv 32");
+  for (guint i = 0; i < 16; i++)
     answer (f, two, &two->want.chunks[i], TRUE);
   fetch_schedule_end (f->schedule, two, NULL, STRIKE_SILENT, now + SEC);
-  FetchAsk *four = assert_next (f, now, "srv 32");
+  FetchAsk *four = assert_next (f, now, "srv 16");
   fetch_schedule_end (f->schedule, three, NULL, STRIKE_SILENT, now);
   fetch_schedule_end (f->schedule, four, NULL, STRIKE_SILENT, now);
 }
@@ -310,6 +371,8 @@ main (int argc, char **argv)
     { "deadlines", test_deadlines },
     { "patience", test_patience },
     { "batches", test_batches },
+    { "doubt", test_doubt },
+    { "doubt-of-all", test_doubt_of_all },
   };
 
   g_test_init (&argc, &argv, NULL);
