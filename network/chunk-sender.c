@@ -149,13 +149,13 @@ on_fetched (const ChunkId *id, const GError *error, gpointer data)
 
 /* Fetch chunk ID, or say that it cannot be had where too many are fetched already.  */
 static void
-fetch (Stream *stream, const ChunkId *id)
+fetch (Stream *stream, const ChunkId *id, gboolean ahead)
 {
   ChunkSender *sender = stream->sender;
 
   if (g_atomic_int_add (&sender->n_forwarded, 1) < FORWARDED_MAX)
     {
-      sender->calls->want (sender->calls->data, id, on_fetched, ref_stream (stream));
+      sender->calls->want (sender->calls->data, id, ahead, on_fetched, ref_stream (stream));
       return;
     }
   g_autoptr (GError) error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_BUSY, "too many");
@@ -178,7 +178,7 @@ begin (Stream *stream, const ChunkWant *want)
       stream->chunks[want->n_chunks - ++n_missing] = want->chunks[i];
   stream->n_fetching = n_missing;
   for (guint i = 1; i <= n_missing; i++) // the first that is wanted stands last
-    fetch (stream, &stream->chunks[want->n_chunks - i]);
+    fetch (stream, &stream->chunks[want->n_chunks - i], want->ahead);
 }
 
 /* Make the record for ID; IS_HERE: look for it.  */

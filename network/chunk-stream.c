@@ -151,8 +151,9 @@ chunk_want_to_json (const ChunkWant *want)
 {
   GString *text = g_string_new (NULL);
 
-  g_string_append_printf (text, "{\"format\": \"gild-want-1\", \"forward\": %s, \"chunks\": [",
-                          want->forward ? "true" : "false");
+  g_string_append_printf (
+      text, "{\"format\": \"gild-want-1\", \"forward\": %s, \"ahead\": %s, \"chunks\": [",
+      want->forward ? "true" : "false", want->ahead ? "true" : "false");
   for (guint i = 0; i < want->n_chunks; i++)
     {
       char hex[CHUNK_HEX_SIZE];
@@ -186,7 +187,10 @@ chunk_want_from_json (const char *text, gsize size, ChunkWant *want, GError **er
     return FALSE;
   JsonObject *object = json_node_get_object (node);
   JsonArray *chunks = json_read_array (object, "chunks", CHUNK_WANT_MAX, error);
-  if (!chunks || !json_read_boolean (object, "forward", &want->forward, error))
+  want->ahead = FALSE; // so it was before there was such a member
+  if (!chunks || !json_read_boolean (object, "forward", &want->forward, error)
+      || (json_object_has_member (object, "ahead")
+          && !json_read_boolean (object, "ahead", &want->ahead, error)))
     return FALSE;
   want->n_chunks = json_array_get_length (chunks);
   if (want->n_chunks == 0)

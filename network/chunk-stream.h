@@ -2,12 +2,13 @@
 // Chunks on the wire: what a host asks another for, and the records of the answer.
 //
 // POST /store has the body
-//   { "format": "gild-want-1", "forward": true or false, "chunks": [hex, …] }
-// and the answer (application/vnd.gild.chunks-1) is a sequence of records, in whatever order the
-// chunks become ready: 32 bytes of id, 32 bits of length, little-endian, and then as many bytes,
-// the chunk as the store keeps it (one zstd frame).  Two lengths stand for themselves: 0 is "this
-// host cannot give it", 0xffffffff with an id of zeros is "still waiting", which keeps the reader
-// from leaving a host that is about to answer.  The answer ends when each chunk was answered once.
+//   { "format": "gild-want-1", "forward": boolean, "ahead": boolean, "chunks": [hex, …] }
+// where "ahead" may be left out, for false, and the answer (application/vnd.gild.chunks-1) is a
+// sequence of records, in whatever order the chunks become ready: 32 bytes of id, 32 bits of
+// length, little-endian, and then as many bytes, the chunk as the store keeps it (one zstd frame).
+// Two lengths stand for themselves: 0 is "this host cannot give it", 0xffffffff with an id of zeros
+// is "still waiting", which keeps the reader from leaving a host that is about to answer.  The
+// answer ends when each chunk was answered once.
 #pragma once
 
 #include "qcow-backing/chunk-frame.h"
@@ -57,6 +58,7 @@ gboolean chunk_stream_reader_end (const ChunkStreamReader *reader, GError **erro
 typedef struct
 {
   gboolean forward; // fetch from the origins what is missing
+  gboolean ahead;   // nobody waits for it yet
   guint n_chunks;   // from 1 to CHUNK_WANT_MAX
   ChunkId chunks[CHUNK_WANT_MAX];
 } ChunkWant;

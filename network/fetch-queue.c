@@ -32,6 +32,7 @@ make_ask (FetchQueue *queue, FetchUrgency most, FetchUrgency least, guint max, g
 
   ask->source = queue->source;
   ask->is_demand = least == FETCH_DEMAND;
+  ask->want.ahead = !ask->is_demand;
   ask->started_us = now_us;
   for (FetchUrgency urgency = most; urgency <= least; urgency++)
     while (ask->want.n_chunks < max && (want = g_queue_peek_head (&queue->wants[urgency])))

@@ -8,7 +8,7 @@
 #include "site-server.h"
 
 #define TELL_SECONDS    3  // that a host has for taking the news of a removal
-#define FORWARD_SECONDS 10 // that an origin has for a chunk that is fetched for another host
+#define FORWARD_SECONDS 14 // that an origin has for a chunk that is fetched for another host
 
 struct SiteNetwork
 {
@@ -25,12 +25,12 @@ struct SiteNetwork
 };
 
 static void
-want (gpointer data, const ChunkId *id, ChunkFetchedFunc done, gpointer done_data)
+want (gpointer data, const ChunkId *id, gboolean ahead, ChunkFetchedFunc done, gpointer done_data)
 {
   SiteNetwork *network = data;
 
-  chunk_fetcher_want (network->fetcher, id, FETCH_DEMAND, FETCH_FROM_ORIGINS, FORWARD_SECONDS, done,
-                      done_data);
+  chunk_fetcher_want (network->fetcher, id, ahead ? FETCH_PROFILE : FETCH_DEMAND,
+                      FETCH_FROM_ORIGINS, FORWARD_SECONDS, done, done_data);
 }
 
 void

@@ -32,8 +32,9 @@ typedef struct
   gpointer data;
 
   /* Fetch chunk ID, which is not here, from the origins, and call DONE with DONE_DATA exactly once,
-     in any thread, perhaps before this returns.  */
-  void (*want) (gpointer data, const ChunkId *id, ChunkFetchedFunc done, gpointer done_data);
+     in any thread, perhaps before this returns.  AHEAD: nobody waits for it yet.  */
+  void (*want) (gpointer data, const ChunkId *id, gboolean ahead, ChunkFetchedFunc done,
+                gpointer done_data);
 
   /* HOST, which has a certificate for that name, is alive, at ADDRESS.  BODY says it is
      gild-heartbeat-1, and nothing else of it was looked at.  */

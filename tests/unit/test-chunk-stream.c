@@ -173,6 +173,8 @@ static const struct
     "\"forward\" is missing, and must be true or false" },
   { "forward-1", WANT ("\"forward\": 1, \"chunks\": [\"" HEX_A "\"]"),
     "\"forward\" is something else, and must be true or false" },
+  { "ahead-1", WANT ("\"forward\": true, \"ahead\": 1, \"chunks\": [\"" HEX_A "\"]"),
+    "\"ahead\" is something else, and must be true or false" },
   { "no-chunks", WANT ("\"forward\": true"), "\"chunks\" is missing, and must be an array" },
   { "empty", WANT ("\"forward\": true, \"chunks\": []"), "\"chunks\" is empty" },
   { "short-id", WANT ("\"forward\": true, \"chunks\": [\"dca9\"]"),
@@ -206,6 +208,7 @@ make_want (guint n_chunks)
   ChunkWant *want = g_new0 (ChunkWant, 1);
 
   want->forward = n_chunks % 2 == 0;
+  want->ahead = n_chunks % 3 == 0;
   want->n_chunks = n_chunks;
   for (guint i = 0; i < n_chunks && i < CHUNK_WANT_MAX; i++)
     want->chunks[i] = chunk_id_of (&i, sizeof i);

@@ -97,7 +97,8 @@ run_fetch (gpointer data)
 }
 
 static void
-on_want (gpointer data, const ChunkId *id, ChunkFetchedFunc done, gpointer done_data)
+on_want (gpointer data, const ChunkId *id, gboolean ahead, ChunkFetchedFunc done,
+         gpointer done_data)
 {
   Fixture *f = data;
   Fetch *fetch = g_new (Fetch, 1);
