@@ -10,6 +10,7 @@
 
 #include "daemon/control-client.h"
 #include "daemon/libvirt-connection.h"
+#include "kept-report.h"
 #include "qcow-backing/desktop-limits.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/overlay.h"
@@ -35,6 +36,8 @@ typedef struct
   guint64 used, cap;        // bytes of the overlay; 0, 0 where it has none
   guint64 spilled;          // bytes that it has written to disk
   char *condition, *notice; // what gildd has noticed; NULL where there is nothing
+  gboolean keep;            // what it writes, when it is shut down
+  KeptOverlays *kept;       // from an earlier time; NULL: nothing
 } Desktop;
 
 static void
@@ -46,6 +49,7 @@ desktop_free (gpointer data)
   g_free (desktop->directory);
   g_free (desktop->condition);
   g_free (desktop->notice);
+  kept_overlays_free (desktop->kept);
   g_ptr_array_unref (desktop->images);
   g_ptr_array_unref (desktop->updates);
   g_free (desktop);
@@ -129,6 +133,7 @@ add_pin (Desktop *desktop, JsonArray *pins)
         continue;
       add_pinned_images (desktop, pin);
       add_updates (desktop, json_node_get_object (node));
+      desktop->keep = pin->keep;
       desktop->condition = read_text (json_node_get_object (node), "condition");
       desktop->notice = read_text (json_node_get_object (node), "notice");
       json_read_uint (json_node_get_object (node), "spill_used", 0, G_MAXINT64, &desktop->spilled,
@@ -170,6 +175,7 @@ describe (virDomainPtr domain, const Config *config, JsonArray *pins)
     add_configured_images (desktop, metadata);
   if (virDomainIsActive (domain))
     overlay_measure (config, desktop->name, &desktop->used, &desktop->cap);
+  desktop->kept = kept_load (config, desktop->name, NULL);
   return desktop;
 }
 
@@ -247,6 +253,35 @@ list_domains (GPtrArray *desktops, const Config *config, JsonArray *pins, GError
   return TRUE;
 }
 
+static gboolean
+is_listed (const GPtrArray *desktops, const char *name)
+{
+  for (guint i = 0; i < desktops->len; i++)
+    if (g_str_equal (((const Desktop *)desktops->pdata[i])->name, name))
+      return TRUE;
+  return FALSE;
+}
+
+/* Add those that libvirt does not know any more, but of which something is kept.  */
+static void
+list_kept (GPtrArray *desktops, const Config *config)
+{
+  g_autoptr (GPtrArray) names = kept_names (config, NULL);
+
+  for (guint i = 0; names && i < names->len; i++)
+    {
+      KeptOverlays *kept =
+          is_listed (desktops, names->pdata[i]) ? NULL : kept_load (config, names->pdata[i], NULL);
+      if (!kept)
+        continue;
+      Desktop *desktop = desktop_new (names->pdata[i]);
+      desktop->state = "undefined";
+      desktop->kept = kept;
+      add_pinned_images (desktop, kept->pin);
+      g_ptr_array_add (desktops, desktop);
+    }
+}
+
 static char *
 format_size (guint64 bytes)
 {
@@ -289,10 +324,15 @@ print_text (GPtrArray *desktops)
     {
       const Desktop *desktop = desktops->pdata[i];
       g_autofree char *updates = join (desktop->updates);
+      g_autofree char *kept = desktop->kept ? kept_report_text (desktop->kept) : NULL;
       if (desktop->notice)
         printf ("%s: %s\n", name_of (desktop), desktop->notice);
       if (*updates)
         printf ("%s: update waiting: its next start boots %s\n", name_of (desktop), updates);
+      if (desktop->keep)
+        printf ("%s: what it writes is kept when it is shut down\n", name_of (desktop));
+      if (kept)
+        printf ("%s: %s\n", name_of (desktop), kept);
     }
 }
 
@@ -335,6 +375,11 @@ print_json (GPtrArray *desktops)
       json_object_set_int_member (row, "spill_used", (gint64)desktop->spilled);
       add_text (row, "condition", desktop->condition);
       add_text (row, "notice", desktop->notice);
+      json_object_set_boolean_member (row, "keep", desktop->keep);
+      if (desktop->kept)
+        json_object_set_object_member (row, "kept", kept_report_json (desktop->kept));
+      else
+        json_object_set_null_member (row, "kept");
       json_array_add_object_element (array, row);
     }
   json_object_set_array_member (object, "desktops", array);
@@ -366,6 +411,8 @@ verb_desktops (int argc, char **argv)
   gboolean complete = list_domains (desktops, verb.config, pins, &error);
   if (!complete && desktops->len == 0)
     return verb_fail (&verb, error);
+  if (complete)
+    list_kept (desktops, verb.config);
   g_ptr_array_sort (desktops, compare_desktops);
   if (verb.json)
     print_json (desktops);

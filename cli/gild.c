@@ -15,6 +15,7 @@ static const struct
   const char *summary;
 } VERBS[] = {
   { "attach", verb_attach, "make an image a drive of this host; writes go to RAM" },
+  { "capture", verb_capture, "make the next version of an image from a desktop" },
   { "define", verb_define, "define a desktop in libvirt from a template" },
   { "desktops", verb_desktops, "list desktops, what they run and how full their overlays are" },
   { "detach", verb_detach, "end that, and throw the writes away" },
@@ -27,6 +28,7 @@ static const struct
   { "init", verb_init, "found a site: its keys, and this host as its publisher" },
   { "invite", verb_invite, "print a token that lets another PC join the site" },
   { "join", verb_join, "enter a site with such a token" },
+  { "keep", verb_keep, "keep what a desktop writes when it is shut down" },
   { "key", verb_key, "carry the keys of the site to another publisher" },
   { "mount", verb_mount, "mount the copy's file system, in the command of gild edit" },
   { "promote", verb_promote, "have a channel name a version" },

@@ -86,6 +86,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
 
 /* The verbs.  */
 ExitStatus verb_attach (int argc, char **argv);
+ExitStatus verb_capture (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
 ExitStatus verb_detach (int argc, char **argv);
@@ -98,6 +99,7 @@ ExitStatus verb_images (int argc, char **argv);
 ExitStatus verb_init (int argc, char **argv);
 ExitStatus verb_invite (int argc, char **argv);
 ExitStatus verb_join (int argc, char **argv);
+ExitStatus verb_keep (int argc, char **argv);
 ExitStatus verb_key (int argc, char **argv);
 ExitStatus verb_mount (int argc, char **argv);
 ExitStatus verb_promote (int argc, char **argv);

@@ -8,6 +8,7 @@
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/json-read.h"
+#include "qcow-backing/kept-overlays.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/site.h"
 
@@ -156,9 +157,16 @@ post_prepare (gpointer data, const char *name, JsonObject *body, GError **error)
 static JsonObject *
 delete_desktop (gpointer data, const char *name, JsonObject *body, GError **error)
 {
-  if (!desktops_release (((Daemon *)data)->config, name, error))
+  const Config *config = ((Daemon *)data)->config;
+  g_autoptr (KeptOverlays) kept = kept_load (config, name, NULL);
+
+  if (!desktops_release (config, name, error))
     return NULL;
-  g_message ("%s is released", name);
+  if (kept)
+    g_message ("%s is released; of it is kept: %s", name,
+               kept->failure ? kept->failure : "what it has written");
+  else
+    g_message ("%s is released", name);
   return json_object_new ();
 }
 
@@ -171,6 +179,19 @@ post_spill (gpointer data, const char *name, JsonObject *body, GError **error)
     return NULL;
   desktop_watch_poke (daemon->watch, name);
   return json_object_new ();
+}
+
+static JsonObject *
+post_keep (gpointer data, const char *name, JsonObject *body, GError **error)
+{
+  return desktops_set_keep (((Daemon *)data)->config, name, body, error) ? json_object_new ()
+                                                                         : NULL;
+}
+
+static void
+post_layer (gpointer data, const char *name, JsonObject *body, ControlReply *reply)
+{
+  desktop_watch_add_layer (((Daemon *)data)->watch, name, reply);
 }
 
 static JsonObject *
@@ -276,6 +297,8 @@ const ControlRoute CONTROL_ROUTES[] = {
   { "GET", "/desktops", get_desktops },
   { "POST", "/desktops/*/prepare", post_prepare },
   { "POST", "/desktops/*/spill", post_spill },
+  { "POST", "/desktops/*/keep", post_keep },
+  { "POST", "/desktops/*/layer", NULL, post_layer },
   { "DELETE", "/desktops/*", delete_desktop },
   { "POST", "/chunks/*/damaged", post_damaged },
   { "POST", "/chunks/*/fetch", NULL, post_chunk_fetch },

@@ -133,6 +133,12 @@ desktop_care_decide (const DesktopPicture *picture)
     }
 }
 
+gboolean
+desktop_care_may_spill (const DesktopPicture *picture)
+{
+  return !spill_is_full (picture);
+}
+
 int
 desktop_care_next_look (const DesktopPicture *picture, guint64 growth_bytes, guint period_ms)
 {

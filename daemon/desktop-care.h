@@ -52,6 +52,9 @@ typedef struct
 
 DesktopCare desktop_care_decide (const DesktopPicture *picture);
 
+/* Whether it may write to disk, or go on with that.  */
+gboolean desktop_care_may_spill (const DesktopPicture *picture);
+
 /* Milliseconds until the picture may ask for something else, where GROWTH_BYTES were written to the
    overlay within the last PERIOD_MS; -1: no sooner than the domain's next event.  */
 int desktop_care_next_look (const DesktopPicture *picture, guint64 growth_bytes, guint period_ms);

@@ -14,12 +14,12 @@
 
 #include <libvirt/virterror.h>
 
+#include "desktop-table.h"
 #include "libvirt-connection.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/spill-directory.h"
 #include "spill.h"
-#include "watched-desktop.h"
 
 #define RECONNECT_MS        500
 #define RECONNECT_LATEST_MS 2000
@@ -34,33 +34,12 @@ struct DesktopWatch
   guint n_failures;         // to connect, one after the other
   virConnectPtr connection; // the thread's own
   gboolean is_lost;         // the connection; the thread's own
-  GMutex lock;              // guards what follows
+  DesktopTable *table;
+  GMutex lock; // guards what follows
   GCond ended;
   gboolean is_ending, has_ended;
-  GHashTable *desktops; // name -> Entry *
   char *trouble;
 };
-
-/* A desktop that runs.  Only the thread changes the table.  */
-typedef struct
-{
-  DesktopWatch *watch;
-  WatchedDesktop *desktop; // the thread's own
-  int timer;
-  gboolean is_woken;    // since the last look began; guarded by the lock
-  DesktopReport report; // guarded by the lock
-} Entry;
-
-static void
-entry_free (gpointer data)
-{
-  Entry *entry = data;
-
-  virEventRemoveTimeout (entry->timer);
-  watched_desktop_free (entry->desktop);
-  g_free (entry->report.notice);
-  g_free (entry);
-}
 
 /* libvirt frees nothing of ours.  */
 static void
@@ -68,94 +47,19 @@ free_nothing (void *data)
 {
 }
 
-/* Have the desktop looked at next, and libvirt asked about it.  With the lock held.  */
-static void
-wake (Entry *entry)
-{
-  entry->is_woken = TRUE;
-  virEventUpdateTimeout (entry->timer, 0);
-}
-
-static gboolean
-take_wake (Entry *entry)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&entry->watch->lock);
-  gboolean is_woken = entry->is_woken;
-
-  entry->is_woken = FALSE;
-  return is_woken;
-}
-
-static void
-look (int timer, void *data)
-{
-  Entry *entry = data;
-  int next = watched_desktop_look (entry->desktop, take_wake (entry));
-  DesktopReport report = watched_desktop_report (entry->desktop);
-
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&entry->watch->lock);
-  virEventUpdateTimeout (timer, entry->is_woken ? 0 : next);
-  g_free (entry->report.notice);
-  entry->report = report;
-}
-
-/* The pin of NAME if it belongs to DOMAIN.  */
-static Pin *
-find_pin (const Config *config, const char *name, virDomainPtr domain)
-{
-  g_autoptr (JsonNode) node = pin_load (config, name, NULL);
-  g_autoptr (Pin) pin = node ? pin_read (node, NULL) : NULL;
-  char uuid[VIR_UUID_STRING_BUFLEN];
-
-  if (!pin || pin->targets->len == 0 || virDomainGetUUIDString (domain, uuid) < 0
-      || g_ascii_strcasecmp (uuid, pin->uuid) != 0)
-    return NULL;
-  return g_steal_pointer (&pin);
-}
-
-/* Follow DOMAIN if it is a desktop; look at it at once.  */
-static void
-add_desktop (DesktopWatch *watch, virDomainPtr domain)
-{
-  const char *name = virDomainGetName (domain);
-  Pin *pin = find_pin (watch->config, name, domain);
-
-  if (!pin)
-    return;
-  Entry *entry = g_new0 (Entry, 1);
-  entry->watch = watch;
-  entry->desktop = watched_desktop_new (watch->config, domain, pin);
-  entry->timer = virEventAddTimeout (0, look, entry, free_nothing);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&watch->lock);
-  g_hash_table_replace (watch->desktops, g_strdup (name), entry);
-}
-
-static void
-remove_desktop (DesktopWatch *watch, const char *name)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&watch->lock);
-
-  g_hash_table_remove (watch->desktops, name);
-}
-
-/* The hook takes it with the rest, unless it was killed.  */
+/* The hook takes it with the rest, unless it was killed; then what is to be kept is for the sweep.
+ */
 static void
 remove_spill (DesktopWatch *watch, const char *name)
 {
+  g_autoptr (JsonNode) node = pin_load (watch->config, name, NULL);
+  g_autoptr (Pin) pin = node ? pin_read (node, NULL) : NULL;
   g_autoptr (GError) error = NULL;
 
+  if (pin && pin->keep)
+    return;
   if (!spill_directory_remove (watch->config, name, &error))
     g_message ("%s", error->message);
-}
-
-void
-desktop_watch_poke (DesktopWatch *watch, const char *name)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&watch->lock);
-  Entry *entry = g_hash_table_lookup (watch->desktops, name);
-
-  if (entry)
-    wake (entry);
 }
 
 static int
@@ -165,15 +69,15 @@ on_lifecycle (virConnectPtr connection, virDomainPtr domain, int event, int deta
   const char *name = virDomainGetName (domain);
 
   if (event == VIR_DOMAIN_EVENT_STARTED)
-    add_desktop (watch, domain);
+    desktop_table_add (watch->table, domain);
   else if (event == VIR_DOMAIN_EVENT_STOPPED)
     {
-      remove_desktop (watch, name);
+      desktop_table_remove (watch->table, name);
       if (virDomainIsActive (domain) == 0)
         remove_spill (watch, name);
     }
   else
-    desktop_watch_poke (watch, name);
+    desktop_table_poke (watch->table, name);
   return 0;
 }
 
@@ -189,12 +93,8 @@ on_threshold (virConnectPtr connection, virDomainPtr domain, const char *device,
               unsigned long long threshold, unsigned long long excess, void *data)
 {
   DesktopWatch *watch = data;
-  Entry *entry = g_hash_table_lookup (watch->desktops, virDomainGetName (domain));
 
-  if (!entry)
-    return;
-  watched_desktop_has_grown (entry->desktop);
-  virEventUpdateTimeout (entry->timer, 0);
+  desktop_table_has_grown (watch->table, virDomainGetName (domain));
 }
 
 static void
@@ -246,12 +146,12 @@ take_stock (DesktopWatch *watch, GError **error)
       if (!spill_restore_definition (watch->config, domains[i], &left))
         g_message ("%s: %s", virDomainGetName (domains[i]), left->message);
       if (virDomainIsActive (domains[i]) == 1)
-        add_desktop (watch, domains[i]);
+        desktop_table_add (watch->table, domains[i]);
       virDomainFree (domains[i]);
     }
   free (domains);
   for (guint i = 0; spilled && i < spilled->len; i++)
-    if (!g_hash_table_contains (watch->desktops, spilled->pdata[i]))
+    if (!desktop_table_has (watch->table, spilled->pdata[i]))
       remove_spill (watch, spilled->pdata[i]);
   return TRUE;
 }
@@ -272,9 +172,7 @@ set_trouble (DesktopWatch *watch, const GError *error)
 static void
 disconnect (DesktopWatch *watch)
 {
-  g_mutex_lock (&watch->lock);
-  g_hash_table_remove_all (watch->desktops);
-  g_mutex_unlock (&watch->lock);
+  desktop_table_clear (watch->table);
   if (watch->connection)
     virConnectClose (watch->connection);
   watch->connection = NULL;
@@ -342,7 +240,7 @@ desktop_watch_start (const Config *config, GError **error)
       return NULL;
     }
   watch->config = config;
-  watch->desktops = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, entry_free);
+  watch->table = desktop_table_new (config);
   g_mutex_init (&watch->lock);
   g_cond_init (&watch->ended);
   watch->thread = g_thread_new ("desktops", run, watch);
@@ -366,7 +264,7 @@ desktop_watch_stop (DesktopWatch *watch)
   if (!has_ended)
     return; // it waits for libvirt, and ends with the process
   g_thread_join (watch->thread);
-  g_hash_table_unref (watch->desktops);
+  desktop_table_free (watch->table);
   g_mutex_clear (&watch->lock);
   g_cond_clear (&watch->ended);
   g_free (watch->trouble);
@@ -374,21 +272,21 @@ desktop_watch_stop (DesktopWatch *watch)
 }
 
 void
+desktop_watch_poke (DesktopWatch *watch, const char *name)
+{
+  desktop_table_poke (watch->table, name);
+}
+
+void
 desktop_watch_describe (DesktopWatch *watch, const char *name, JsonObject *pin)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&watch->lock);
-  const Entry *entry = g_hash_table_lookup (watch->desktops, name);
+  desktop_table_describe (watch->table, name, pin);
+}
 
-  if (!entry)
-    return;
-  const DesktopReport *report = &entry->report;
-  json_object_set_string_member (pin, "condition", desktop_condition_name (report->condition));
-  if (report->notice)
-    json_object_set_string_member (pin, "notice", report->notice);
-  else
-    json_object_set_null_member (pin, "notice");
-  json_object_set_int_member (pin, "spill_used", (gint64)report->spill_used);
-  json_object_set_int_member (pin, "spill_limit", (gint64)report->spill_limit);
+void
+desktop_watch_add_layer (DesktopWatch *watch, const char *name, ControlReply *reply)
+{
+  desktop_table_add_layer (watch->table, name, reply);
 }
 
 char *

@@ -4,6 +4,7 @@
 
 #include <json-glib/json-glib.h>
 
+#include "control-server.h"
 #include "qcow-backing/config.h"
 
 typedef struct DesktopWatch DesktopWatch;
@@ -24,6 +25,11 @@ void desktop_watch_poke (DesktopWatch *watch, const char *name);
      "spill_used", "spill_limit": bytes
    Nothing where it is not followed.  */
 void desktop_watch_describe (DesktopWatch *watch, const char *name, JsonObject *pin);
+
+/* Have the desktop NAME, running or paused, write to a further layer on disk (spill.h), so that
+   those below do not change any more.  REPLY is answered as POST /desktops/NAME/layer (gildd(8)).
+ */
+void desktop_watch_add_layer (DesktopWatch *watch, const char *name, ControlReply *reply);
 
 /* Why there is no connection to libvirt, owned by the caller; NULL if there is one.  */
 char *desktop_watch_trouble (DesktopWatch *watch);

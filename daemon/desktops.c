@@ -24,6 +24,7 @@
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
+#include "qcow-backing/kept-overlays.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/pins.h"
 #include "qcow-backing/utc-date.h"
@@ -140,6 +141,21 @@ desktops_release (const Config *config, const char *name, GError **error)
   return unlink (path) == 0 || errno == ENOENT || fail_errno (error, "remove %s", path);
 }
 
+/* The pin of NAME, which runs.  */
+static JsonNode *
+load_running (const Config *config, const char *name, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  JsonNode *node = pin_load (config, name, &cause);
+
+  if (g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    fail_code (error, G_IO_ERROR_NOT_FOUND,
+               "there is no desktop %s that runs: `gild desktops` lists them", name);
+  else if (cause)
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return node;
+}
+
 gboolean
 desktops_set_spill (const Config *config, const char *name, JsonObject *body, GError **error)
 {
@@ -152,21 +168,52 @@ desktops_set_spill (const Config *config, const char *name, JsonObject *body, GE
     return fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "%s",
                       cause ? cause->message : "the request has no body");
   int lock = pins_lock (config, error);
-  if (lock < 0)
-    return FALSE;
-  g_autoptr (JsonNode) node = pin_load (config, name, &cause);
-  gboolean done = FALSE;
+  g_autoptr (JsonNode) node = lock < 0 ? NULL : load_running (config, name, error);
   if (node)
+    json_object_set_int_member (json_node_get_object (node), "spill", (gint64)bytes);
+  gboolean done = node && pin_write (config, name, json_node_get_object (node), error);
+  if (lock >= 0)
+    close (lock);
+  return done;
+}
+
+/* Whether the overlays of the desktop NAME, whose pin is NODE, can be kept at its end.  */
+static gboolean
+check_keep (const Config *config, const char *name, JsonNode *node, GError **error)
+{
+  g_autofree char *kept = kept_path (config, name, KEPT_PIN);
+
+  if (json_object_has_member (json_node_get_object (node), "directory"))
+    return fail (error, "%s is no desktop but an image that is attached: it cannot be kept", name);
+  if (g_file_test (kept, G_FILE_TEST_EXISTS))
+    return fail (
+        error,
+        "something is kept of %s from before: `gild capture %s IMAGE` publishes it, `gild keep --drop %s` throws it away",
+        name, name, name);
+  return TRUE;
+}
+
+gboolean
+desktops_set_keep (const Config *config, const char *name, JsonObject *body, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+  gboolean keep;
+
+  if (!desktop_request_check_name (name, error))
+    return FALSE;
+  if (!body || !json_read_boolean (body, "keep", &keep, &cause))
+    return fail_code (error, G_IO_ERROR_INVALID_ARGUMENT, "%s",
+                      cause ? cause->message : "the request has no body");
+  int lock = pins_lock (config, error);
+  g_autoptr (JsonNode) node = lock < 0 ? NULL : load_running (config, name, error);
+  gboolean done = node && (!keep || check_keep (config, name, node, error));
+  if (done)
     {
-      json_object_set_int_member (json_node_get_object (node), "spill", (gint64)bytes);
+      json_object_set_boolean_member (json_node_get_object (node), "keep", keep);
       done = pin_write (config, name, json_node_get_object (node), error);
     }
-  else if (g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-    fail_code (error, G_IO_ERROR_NOT_FOUND,
-               "there is no desktop %s that runs: `gild desktops` lists them", name);
-  else
-    g_propagate_error (error, g_steal_pointer (&cause));
-  close (lock);
+  if (lock >= 0)
+    close (lock);
   return done;
 }
 

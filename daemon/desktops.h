@@ -24,6 +24,12 @@ gboolean desktops_release (const Config *config, const char *name, GError **erro
 gboolean desktops_set_spill (const Config *config, const char *name, JsonObject *body,
                              GError **error);
 
+/* Have what the desktop NAME writes kept when it is shut down, or not, as BODY's "keep" says; see
+   kept-overlays.h.  G_IO_ERROR_NOT_FOUND where it has no pin.  Fails where something is kept of it
+   already.  */
+gboolean desktops_set_keep (const Config *config, const char *name, JsonObject *body,
+                            GError **error);
+
 /* All pins, as desktops_prepare returned them, sorted by name; for one that cannot be read {
    "name", "error": sentence }.  Each with "update": [IMAGE@VERSION], of what a start now would
    boot in another version than runs.  */

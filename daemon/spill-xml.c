@@ -8,37 +8,39 @@
 #include "virt-hooks/domain-disk.h"
 #include "virt-hooks/domain-xml.h"
 
-char *
-spill_overlay_path (const Config *config, const char *name, const char *target)
-{
-  g_autofree char *file = g_strconcat (target, ".qcow2", NULL);
-
-  return config_state_path (config, "spill", name, file, NULL);
-}
-
 static xmlNode *
 find_devices (xmlDoc *document)
 {
   return domain_xml_child (xmlDocGetRootElement (document), "devices");
 }
 
-/* Whether the <source> in PARENT, a <disk> or <backingStore>, is the file PATH.  */
-static gboolean
-has_source (const xmlNode *parent, const char *path)
+/* Which layer of disk TARGET the <source> in PARENT, a <disk> or <backingStore>, is: 0 is that in
+   RAM; -1: none.  */
+static int
+layer_of (const Config *config, const char *name, const char *target, const xmlNode *parent)
 {
   g_autofree char *file = domain_xml_attribute (domain_xml_child (parent, "source"), "file");
 
-  return g_strcmp0 (file, path) == 0;
+  for (guint layer = 0; file && layer <= SPILL_LAYERS_MAX; layer++)
+    {
+      g_autofree char *path = layer ? spill_layer_path (config, name, target, layer)
+                                    : domain_disk_overlay_path (config->run_dir, name, target);
+      if (g_str_equal (file, path))
+        return (int)layer;
+    }
+  return -1;
 }
 
-gboolean
-spill_xml_is_spilled (const Config *config, const char *name, const char *target, const char *xml,
-                      gsize size)
+guint
+spill_xml_layer (const Config *config, const char *name, const char *target, const char *xml,
+                 gsize size)
 {
-  g_autofree char *path = spill_overlay_path (config, name, target);
   g_autoptr (xmlDoc) document = domain_xml_parse (xml, size, NULL);
+  int layer =
+      document ? layer_of (config, name, target, domain_disk_find (find_devices (document), target))
+               : 0;
 
-  return document && has_source (domain_disk_find (find_devices (document), target), path);
+  return (guint)MAX (layer, 0);
 }
 
 static void
@@ -66,7 +68,7 @@ contains (const GPtrArray *targets, const char *target)
 }
 
 char *
-spill_xml_snapshot (const Config *config, const char *name, const GPtrArray *targets,
+spill_xml_snapshot (const Config *config, const char *name, const GPtrArray *targets, guint layer,
                     const char *xml, gsize size, GError **error)
 {
   g_autoptr (xmlDoc) document = domain_xml_parse (xml, size, error);
@@ -78,7 +80,7 @@ spill_xml_snapshot (const Config *config, const char *name, const GPtrArray *tar
        disk = domain_xml_next (disk, "disk"))
     {
       g_autofree char *target = domain_disk_target (disk);
-      g_autofree char *path = spill_overlay_path (config, name, target);
+      g_autofree char *path = spill_layer_path (config, name, target, layer);
       add_disk (snapshot, target, contains (targets, target) ? path : NULL);
     }
   g_string_append (snapshot, "</disks></domainsnapshot>");
@@ -99,20 +101,26 @@ replace (xmlNode *old, xmlNode *new)
     domain_xml_remove (old);
 }
 
-/* Make DISK what it was before the snapshot.  FALSE where it is no spilled one.  */
+/* Make DISK what it was before the snapshots.  FALSE where it is no spilled one.  */
 static gboolean
 restore_disk (const Config *config, const char *name, xmlNode *disk)
 {
   g_autofree char *target = domain_disk_target (disk);
-  g_autofree char *spill = spill_overlay_path (config, name, target);
-  g_autofree char *overlay = domain_disk_overlay_path (config->run_dir, name, target);
-  xmlNode *backing = domain_xml_child (disk, "backingStore");
+  gboolean changed = FALSE;
+  xmlNode *backing;
 
-  if (!has_source (disk, spill) || !has_source (backing, overlay))
-    return FALSE;
-  replace (domain_xml_child (disk, "source"), domain_xml_child (backing, "source"));
-  replace (backing, domain_xml_child (backing, "backingStore"));
-  return TRUE;
+  // Down to the overlay in RAM, or to what is not gild's; libvirt may have left out layers.
+  while ((backing = domain_xml_child (disk, "backingStore")))
+    {
+      int above = layer_of (config, name, target, disk);
+      int below = layer_of (config, name, target, backing);
+      if (below < 0 || below >= above)
+        break;
+      replace (domain_xml_child (disk, "source"), domain_xml_child (backing, "source"));
+      replace (backing, domain_xml_child (backing, "backingStore"));
+      changed = TRUE;
+    }
+  return changed;
 }
 
 char *

@@ -14,19 +14,16 @@
 // Formats: https://libvirt.org/formatsnapshot.html, https://libvirt.org/formatdomain.html
 #pragma once
 
-#include "qcow-backing/config.h"
+#include "qcow-backing/spill-directory.h"
 
-/* The overlay on disk of a desktop's disk: STATE/spill/NAME/TARGET.qcow2.  */
-char *spill_overlay_path (const Config *config, const char *name, const char *target);
+/* On which layer on disk TARGET is in SIZE bytes of the XML of domain NAME; 0: on that in RAM.  */
+guint spill_xml_layer (const Config *config, const char *name, const char *target, const char *xml,
+                       gsize size);
 
-/* Whether disk TARGET in SIZE bytes of the XML of domain NAME is its overlay on disk.  */
-gboolean spill_xml_is_spilled (const Config *config, const char *name, const char *target,
-                               const char *xml, gsize size);
-
-/* The <domainsnapshot> that puts the overlays on disk of TARGETS (of char *) on top of them, and
-   leaves the domain's other disks alone.  XML is the running domain's.  */
+/* The <domainsnapshot> that puts the layers LAYER of TARGETS (of char *) on top of them, and leaves
+   the domain's other disks alone.  XML is the running domain's.  */
 char *spill_xml_snapshot (const Config *config, const char *name, const GPtrArray *targets,
-                          const char *xml, gsize size, GError **error);
+                          guint layer, const char *xml, gsize size, GError **error);
 
 /* The persistent definition XML of domain NAME as it was before its disks spilled; NULL without an
    error where it says nothing of that.  All else is left as it is.  */

@@ -12,16 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "libvirt-connection.h"
+#include "qcow-backing/directory.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/overlay.h"
 #include "qcow-backing/spill-directory.h"
 #include "spill-xml.h"
 #include "virt-hooks/domain-disk.h"
-
-#define DISK_RESERVE_PART 10 // of the disk, that spilling leaves free
 
 #define SNAPSHOT_FLAGS                                                                             \
   (VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY | VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA                   \
@@ -40,13 +39,21 @@ get_xml (virDomainPtr domain, guint flags, GError **error)
   return copy;
 }
 
-/* Make the overlay on disk over that in RAM of disk TARGET.  QEMU's user gets it from libvirt.  */
-static gboolean
-make_overlay (const Config *config, const char *name, const char *target, virDomainPtr domain,
-              GError **error)
+/* The file of a layer, of which 0 is that in RAM.  */
+static char *
+layer_path (const Config *config, const char *name, const char *target, guint layer)
 {
-  g_autofree char *path = spill_overlay_path (config, name, target);
-  g_autofree char *below = domain_disk_overlay_path (config->run_dir, name, target);
+  return layer ? spill_layer_path (config, name, target, layer)
+               : domain_disk_overlay_path (config->run_dir, name, target);
+}
+
+/* Make layer LAYER of disk TARGET.  QEMU's user gets it from libvirt.  */
+static gboolean
+make_overlay (const Config *config, const char *name, const char *target, guint layer,
+              virDomainPtr domain, GError **error)
+{
+  g_autofree char *path = layer_path (config, name, target, layer);
+  g_autofree char *below = layer_path (config, name, target, layer - 1);
   g_autofree char *message = NULL;
   virDomainBlockInfo info;
 
@@ -64,25 +71,28 @@ make_overlay (const Config *config, const char *name, const char *target, virDom
 }
 
 static gboolean
-make_overlays (const Config *config, const Pin *pin, virDomainPtr domain, GError **error)
+make_overlays (const Config *config, const Pin *pin, guint layer, virDomainPtr domain,
+               GError **error)
 {
   g_autofree char *directory = config_state_path (config, "spill", pin->name, NULL);
 
   // Closed until each file in it is QEMU's alone; then open to who knows their names.
-  if (mkdir (directory, 0700) < 0)
+  if (layer == 1 && mkdir (directory, 0700) < 0)
     return fail_errno (error, "make %s", directory);
   for (guint i = 0; i < pin->targets->len; i++)
-    if (!make_overlay (config, pin->name, pin->targets->pdata[i], domain, error))
+    if (!make_overlay (config, pin->name, pin->targets->pdata[i], layer, domain, error))
       return FALSE;
   return chmod (directory, 0711) == 0 || fail_errno (error, "%s", directory);
 }
 
 static gboolean
-take_snapshot (const Config *config, const Pin *pin, virDomainPtr domain, GError **error)
+take_snapshot (const Config *config, const Pin *pin, guint layer, virDomainPtr domain,
+               GError **error)
 {
   g_autofree char *xml = get_xml (domain, 0, error);
   g_autofree char *snapshot_xml =
-      xml ? spill_xml_snapshot (config, pin->name, pin->targets, xml, strlen (xml), error) : NULL;
+      xml ? spill_xml_snapshot (config, pin->name, pin->targets, layer, xml, strlen (xml), error)
+          : NULL;
 
   if (!snapshot_xml)
     return FALSE;
@@ -94,34 +104,58 @@ take_snapshot (const Config *config, const Pin *pin, virDomainPtr domain, GError
 }
 
 gboolean
-spill_look (const Config *config, const Pin *pin, virDomainPtr domain, gboolean *is_spilled,
+spill_look (const Config *config, const Pin *pin, virDomainPtr domain, guint *layers,
             GError **error)
 {
   g_autofree char *xml = get_xml (domain, 0, error);
 
-  *is_spilled = FALSE;
+  *layers = 0;
   for (guint i = 0; xml && i < pin->targets->len; i++)
-    *is_spilled =
-        *is_spilled
-        || spill_xml_is_spilled (config, pin->name, pin->targets->pdata[i], xml, strlen (xml));
+    *layers = MAX (*layers,
+                   spill_xml_layer (config, pin->name, pin->targets->pdata[i], xml, strlen (xml)));
   return xml != NULL;
 }
 
+/* Remove the files of layer LAYER, which nobody uses.  */
+static void
+remove_layer (const Config *config, const Pin *pin, guint layer)
+{
+  for (guint i = 0; i < pin->targets->len; i++)
+    {
+      g_autofree char *path = layer_path (config, pin->name, pin->targets->pdata[i], layer);
+      unlink (path);
+    }
+}
+
+/* Remove what a layer on top of LAYERS may have left that was not made.  */
+static gboolean
+clear_above (const Config *config, const Pin *pin, guint layers, GError **error)
+{
+  if (layers == 0)
+    return spill_directory_remove (config, pin->name, error);
+  remove_layer (config, pin, layers + 1);
+  return TRUE;
+}
+
 gboolean
-spill_start (const Config *config, const Pin *pin, virDomainPtr domain, GError **error)
+spill_add_layer (const Config *config, const Pin *pin, virDomainPtr domain, guint layers,
+                 GError **error)
 {
   g_autoptr (GError) left = NULL;
-  gboolean is_spilled;
+  guint layers_now;
 
-  if (!spill_directory_remove (config, pin->name, error))
+  if (layers >= SPILL_LAYERS_MAX)
+    return fail (error, "it has %u overlays on disk, and more it cannot have: shut it down",
+                 layers);
+  if (!clear_above (config, pin, layers, error))
     return FALSE;
-  gboolean done =
-      make_overlays (config, pin, domain, error) && take_snapshot (config, pin, domain, error);
+  gboolean done = make_overlays (config, pin, layers + 1, domain, error)
+                  && take_snapshot (config, pin, layers + 1, domain, error);
   // Also a snapshot that failed may have changed the definition; it must not name what goes.
   if (!spill_restore_definition (config, domain, &left))
     g_message ("%s: its definition names the overlays on disk: %s", pin->name, left->message);
-  if (!done && spill_look (config, pin, domain, &is_spilled, NULL) && !is_spilled)
-    spill_directory_remove (config, pin->name, NULL);
+  if (!done && spill_look (config, pin, domain, &layers_now, NULL) && layers_now == layers)
+    clear_above (config, pin, layers, NULL);
   return done;
 }
 
@@ -151,38 +185,45 @@ spill_restore_definition (const Config *config, virDomainPtr domain, GError **er
   return TRUE;
 }
 
+static gboolean
+stat_layer (const Config *config, const Pin *pin, const char *target, guint layer,
+            struct stat *status)
+{
+  g_autofree char *path = spill_layer_path (config, pin->name, target, layer);
+
+  return lstat (path, status) == 0;
+}
+
 guint64
 spill_used_bytes (const Config *config, const Pin *pin)
 {
   guint64 used = 0;
+  struct stat status;
 
   for (guint i = 0; i < pin->targets->len; i++)
-    {
-      g_autofree char *path = spill_overlay_path (config, pin->name, pin->targets->pdata[i]);
-      struct stat status;
-      if (lstat (path, &status) == 0)
-        used += (guint64)status.st_blocks * 512;
-    }
+    for (guint layer = 1; stat_layer (config, pin, pin->targets->pdata[i], layer, &status); layer++)
+      used += (guint64)status.st_blocks * 512;
   return used;
 }
 
 guint64
 spill_length_bytes (const Config *config, const Pin *pin, const char *target)
 {
-  g_autofree char *path = spill_overlay_path (config, pin->name, target);
+  guint64 length = 0;
   struct stat status;
 
-  return lstat (path, &status) == 0 ? (guint64)status.st_size : 0;
+  for (guint layer = 1; stat_layer (config, pin, target, layer, &status); layer++)
+    length = (guint64)status.st_size;
+  return length;
 }
 
 guint64
 spill_disk_room_bytes (const Config *config)
 {
-  g_autofree char *path = config_state_path (config, "spill", NULL);
-  struct statvfs status;
+  int fd = spill_directory_open (config, NULL);
+  guint64 room = fd < 0 ? 0 : directory_room_bytes (fd);
 
-  if (statvfs (path, &status) < 0)
-    return 0;
-  guint64 reserve = (guint64)status.f_blocks / DISK_RESERVE_PART;
-  return status.f_bavail > reserve ? (status.f_bavail - reserve) * status.f_frsize : 0;
+  if (fd >= 0)
+    close (fd);
+  return room;
 }

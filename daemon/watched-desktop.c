@@ -36,7 +36,8 @@ struct WatchedDesktop
   const Config *config;
   Pin *pin;
   virDomainPtr domain;
-  gboolean is_known;  // whether it has spilled
+  gboolean is_known; // how many layers on disk it has
+  guint layers;
   gboolean is_armed;  // libvirt will tell when the overlay grows past the first mark
   gboolean has_grown; // it has
   gboolean runs_on;   // it ran at the last look, which had nothing to do
@@ -158,9 +159,10 @@ look_at_overlays (WatchedDesktop *desktop, GError **error)
   DesktopPicture *picture = &desktop->picture;
 
   if (!desktop->is_known
-      && !spill_look (config, desktop->pin, desktop->domain, &picture->is_spilled, error))
+      && !spill_look (config, desktop->pin, desktop->domain, &desktop->layers, error))
     return FALSE;
   desktop->is_known = TRUE;
+  picture->is_spilled = desktop->layers > 0;
   if (!overlay_measure (config, desktop->pin->name, &picture->overlay_used, &picture->overlay_cap))
     return fail (error, "its overlay is not mounted in %s any more", config->run_dir);
   picture->spill_used = picture->is_spilled ? spill_used_bytes (config, desktop->pin) : 0;
@@ -256,6 +258,31 @@ resume_delay_ms (const WatchedDesktop *desktop)
   return (int)MAX (pause_ms - since_ms, 0);
 }
 
+gboolean
+watched_desktop_add_layer (WatchedDesktop *desktop, guint *layers, GError **error)
+{
+  const char *name = desktop->pin->name;
+
+  desktop->is_known = FALSE;
+  read_limit (desktop);
+  if (!look_at_overlays (desktop, error))
+    return FALSE;
+  *layers = desktop->layers;
+  if (!desktop_care_may_spill (&desktop->picture))
+    return fail (
+        error,
+        "%s may write no more to disk, as it does from a copy on: let it with `gild spill %s --size 20GiB`, or make room on the disk",
+        name, name);
+  desktop->is_known = FALSE;
+  if (!spill_add_layer (desktop->config, desktop->pin, desktop->domain, *layers, error))
+    {
+      g_prefix_error (error, "%s: ", name);
+      return FALSE;
+    }
+  g_message ("%s: it writes to a new overlay on disk, for a copy of what it has written", name);
+  return TRUE;
+}
+
 /* Say what has changed for people since the last look.  */
 static void
 log_condition (WatchedDesktop *desktop, DesktopCondition condition)
@@ -281,7 +308,7 @@ act (WatchedDesktop *desktop, CareAction action, GError **error)
     {
     case CARE_SPILL:
       desktop->is_known = FALSE;
-      if (!spill_start (desktop->config, desktop->pin, desktop->domain, error))
+      if (!spill_add_layer (desktop->config, desktop->pin, desktop->domain, 0, error))
         return RETRY_MS;
       g_message ("%s: it writes to disk from now on", desktop->pin->name);
       return 0;

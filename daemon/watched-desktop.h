@@ -23,6 +23,10 @@ void watched_desktop_has_grown (WatchedDesktop *desktop);
    looked at again; -1: not before its domain's next event.  */
 int watched_desktop_look (WatchedDesktop *desktop, gboolean is_woken);
 
+/* Have it write to a further layer on disk, from this instant on; *LAYERS is how many it had. Waits
+   for libvirt.  */
+gboolean watched_desktop_add_layer (WatchedDesktop *desktop, guint *layers, GError **error);
+
 /* What the last look saw, for people; a copy, whose notice may be NULL.  */
 typedef struct
 {

@@ -6,7 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define DISK_RESERVE_PART 10 // of the disk, that is left free
 
 int
 directory_open (int parent_fd, const char *name)
@@ -47,6 +50,17 @@ directory_empty (int fd)
       failure = errno;
   errno = failure;
   return failure == 0;
+}
+
+guint64
+directory_room_bytes (int fd)
+{
+  struct statvfs status;
+
+  if (fstatvfs (fd, &status) < 0)
+    return 0;
+  guint64 reserve = (guint64)status.f_blocks / DISK_RESERVE_PART;
+  return status.f_bavail > reserve ? (status.f_bavail - reserve) * status.f_frsize : 0;
 }
 
 /* Whether somebody has locked bytes of the file NAME in FD; whoever cannot be asked has.  */

@@ -15,6 +15,10 @@ GPtrArray *directory_names (int fd);
    stays.  */
 gboolean directory_empty (int fd);
 
+/* Bytes that may be taken of the disk that the directory FD is on before only its last tenth is
+   left; 0 where that cannot be told.  */
+guint64 directory_room_bytes (int fd);
+
 /* Whether somebody has locked bytes of a file in the directory FD, as QEMU does of every image that
    it has open.  What cannot be asked counts as locked.  */
 gboolean directory_is_held (int fd);

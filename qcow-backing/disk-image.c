@@ -362,3 +362,23 @@ disk_image_overlay (const char *path, const char *backing, const ChildIdentity *
              ? g_steal_pointer (&chain)
              : NULL;
 }
+
+GPtrArray *
+disk_image_overlays (const GPtrArray *paths, const ChildIdentity *identity, GError **error)
+{
+  g_autoptr (GPtrArray) chain = g_ptr_array_new_with_free_func (layer_free);
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  for (guint i = 0; i < paths->len; i++)
+    {
+      g_autofree char *named = NULL, *named_format = NULL;
+      DiskImageLayer *layer = g_new (DiskImageLayer, 1);
+      layer->path = g_strdup (paths->pdata[i]);
+      layer->format = "qcow2";
+      g_ptr_array_add (chain, layer);
+      if (!read_layer (layer, seen, &named, &named_format, error)
+          || !check_layer (chain, i, identity, error))
+        return NULL;
+    }
+  return g_steal_pointer (&chain);
+}

@@ -34,5 +34,11 @@ GPtrArray *disk_image_overlay (const char *path, const char *backing, const Chil
 /* The part of that which looks at the header alone.  */
 gboolean disk_image_check_overlay (const char *path, const char *backing, GError **error);
 
+/* Overlays, qcow2, at PATHS (of char *), each over the next, as a chain which QEMU opens without
+   what is below the last; whatever their headers name is not looked at.  Refuses what
+   disk_image_chain refuses.  */
+GPtrArray *disk_image_overlays (const GPtrArray *paths, const ChildIdentity *identity,
+                                GError **error);
+
 /* What to give QEMU to open CHAIN read-only: "json:{…}".  Owned by the caller.  */
 char *disk_image_blockdev (GPtrArray *chain);

@@ -13,6 +13,7 @@
 #include "image-name.h"
 #include "json-read.h"
 #include "file-write.h"
+#include "kept-overlays.h"
 
 #define LOCK           ".lock"
 #define NAME_MAX_BYTES 200
@@ -157,9 +158,11 @@ pin_read (JsonNode *node, GError **error)
       return NULL;
     }
   pin->name = g_strdup (json_read_string (object, "name", NAME_MAX_BYTES, error));
+  pin->keep = json_object_has_member (object, "keep");
   pin->uuid =
       pin->name ? g_strdup (json_read_string (object, "uuid", NAME_MAX_BYTES, error)) : NULL;
   if (!pin->uuid || !read_directory (pin, object, error)
+      || (pin->keep && !json_read_boolean (object, "keep", &pin->keep, error))
       || !json_read_uint (object, "overlay", 0, DESKTOP_SIZE_MAX, &pin->overlay_bytes, error)
       || !json_read_uint (object, "spill", 0, DESKTOP_SIZE_MAX, &pin->spill_bytes, error)
       || !(disks = json_read_array (object, "disks", DESKTOP_DISKS_MAX, error)))
@@ -183,9 +186,16 @@ pin_free (Pin *pin)
   g_free (pin);
 }
 
+static void
+add_images (GHashTable *pins, const Pin *pin)
+{
+  for (guint i = 0; i < pin->images->len; i++)
+    g_hash_table_add (pins, g_strdup (pin->images->pdata[i]));
+}
+
 /* Add what the pin of NAME holds to PINS.  */
 static gboolean
-add_images (GHashTable *pins, const Config *config, const char *name, GError **error)
+add_running (GHashTable *pins, const Config *config, const char *name, GError **error)
 {
   g_autoptr (JsonNode) node = pin_load (config, name, error);
   g_autoptr (Pin) pin = NULL;
@@ -197,9 +207,29 @@ add_images (GHashTable *pins, const Config *config, const char *name, GError **e
       g_prefix_error (error, "pin of %s: ", name);
       return FALSE;
     }
-  for (guint i = 0; i < pin->images->len; i++)
-    g_hash_table_add (pins, g_strdup (pin->images->pdata[i]));
+  add_images (pins, pin);
   return TRUE;
+}
+
+/* Add what the overlays need that are kept.  */
+static gboolean
+add_kept (GHashTable *pins, const Config *config, GError **error)
+{
+  g_autoptr (GPtrArray) names = kept_names (config, error);
+
+  for (guint i = 0; names && i < names->len; i++)
+    {
+      g_autoptr (GError) local_error = NULL;
+      g_autoptr (KeptOverlays) kept = kept_load (config, names->pdata[i], &local_error);
+      if (kept && !kept->failure)
+        add_images (pins, kept->pin);
+      else if (!kept && !g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return FALSE;
+        }
+    }
+  return names != NULL;
 }
 
 GHashTable *
@@ -211,7 +241,7 @@ pins_load (const Config *config, GError **error)
   for (guint i = 0; names && i < names->len; i++)
     {
       g_autoptr (GError) local_error = NULL;
-      if (!add_images (pins, config, names->pdata[i], &local_error)
+      if (!add_running (pins, config, names->pdata[i], &local_error)
           && !g_error_matches (local_error, G_FILE_ERROR,
                                G_FILE_ERROR_NOENT)) // that desktop just ended
         {
@@ -219,5 +249,5 @@ pins_load (const Config *config, GError **error)
           return NULL;
         }
     }
-  return names ? g_steal_pointer (&pins) : NULL;
+  return names && add_kept (pins, config, error) ? g_steal_pointer (&pins) : NULL;
 }

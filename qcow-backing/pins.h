@@ -6,7 +6,8 @@
 //     "disks": [{ "target", "image", "channel" or null, "version", "virtual_size": bytes,
 //                 "backing": URI }] }
 //
-// That of an attachment, which is no domain, also has "directory": its absolute path.
+// That of an attachment, which is no domain, also has "directory": its absolute path.  "keep": true
+// where the overlays are to be kept when the desktop is shut down (kept-overlays.h).
 #pragma once
 
 #include <json-glib/json-glib.h>
@@ -47,6 +48,7 @@ typedef struct
   char *directory; // where it is attached; NULL: it is a domain
   guint64 overlay_bytes;
   guint64 spill_bytes; // 0: it may not spill
+  gboolean keep;       // its overlays, at its end
   GPtrArray *targets;  // of char *: "vda", one for each disk
   GPtrArray *images;   // of char *: "IMAGE@VERSION", in the same order
 } Pin;
@@ -57,6 +59,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pin, pin_free)
 /* Whether TEXT can be an attachment's directory: an absolute path of printable UTF-8.  */
 gboolean pin_directory_check (const char *text, GError **error);
 
-/* "IMAGE@VERSION" of all pins, as a set of owned strings; empty where nothing ever ran.  A pin that
-   cannot be read is an error, since nobody knows what it holds.  */
+/* "IMAGE@VERSION" of all pins, and of all overlays that are kept, as a set of owned strings; empty
+   where nothing ever ran.  A pin that cannot be read is an error, since nobody knows what it
+   holds.  */
 GHashTable *pins_load (const Config *config, GError **error);

@@ -94,7 +94,9 @@ load_edited (const ImageLibrary *library, const PublishOptions *options, guint64
   g_autoptr (ImageVersion) edited = NULL;
 
   if (options->edited)
-    edited = image_library_load (library, options->image, options->edited, error);
+    edited =
+        image_library_load (library, options->edited_image ? options->edited_image : options->image,
+                            options->edited, error);
   if (edited && size < index_virtual_size (edited->index))
     {
       fail (
@@ -181,7 +183,7 @@ store_disk (ImageLibrary *library, NbdSource *source, const PublishOptions *opti
   record->new_size = result->new_size = stats.new_bytes;
   result->new_chunks = stats.new_chunks;
   result->stored_size = stats.stored_bytes;
-  if (is_unchanged (edited, ids, size))
+  if (!options->edited_image && is_unchanged (edited, ids, size))
     return TRUE;
   *index = store_index (staging, size, ids, record, error);
   result->data_size = record->data_size;
@@ -246,11 +248,22 @@ check_edit (const ChannelRecord *channels, const PublishOptions *options, GError
 }
 
 gboolean
+publish_note_channel (const ImageLibrary *library, PublishOptions *options, GError **error)
+{
+  g_autoptr (ChannelRecord) channels = channel_change_begin (library, options->image, error);
+
+  if (channels)
+    options->channel_named = channel_record_get (channels, options->channel);
+  return channels != NULL;
+}
+
+gboolean
 publish_check_edit (const ImageLibrary *library, const PublishOptions *options, GError **error)
 {
   g_autoptr (ChannelRecord) channels = channel_change_begin (library, options->image, error);
 
-  return channels && (options->force || check_edit (channels, options, error));
+  return channels
+         && (options->force || options->edited_image || check_edit (channels, options, error));
 }
 
 static gboolean
@@ -263,11 +276,13 @@ publish_locked (ImageLibrary *library, const SigningKey *key, NbdSource *source,
   g_autoptr (GBytes) index = NULL;
 
   if (!channels || !next_version (library, channels, &record->version, error)
-      || (options->edited && !options->force && !check_edit (channels, options, error)))
+      || (options->edited && !options->edited_image && !options->force
+          && !check_edit (channels, options, error)))
     return FALSE;
   record->image = g_strdup (options->image);
-  record->parent =
-      options->edited ? options->edited : channel_record_get (channels, options->channel);
+  record->parent = options->edited && !options->edited_image
+                       ? options->edited
+                       : channel_record_get (channels, options->channel);
   record->note = g_strdup (options->note);
   if (!store_disk (library, source, options, record, progress, &index, result, error))
     return FALSE;

@@ -9,12 +9,13 @@
 typedef struct
 {
   const char *image;
-  const char *channel; // that shall name the new version
-  const char *note;    // "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
-  const char *by;      // who, for the history; NULL: channel_change_author
-  guint edited;        // the version that lies below the disk; 0: the disk is whole
-  guint channel_named; // which one CHANNEL named when the edit began, 0 for none
-  gboolean force;      // publish an edit whatever the channels name by now
+  const char *channel;      // that shall name the new version
+  const char *note;         // "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
+  const char *by;           // who, for the history; NULL: channel_change_author
+  guint edited;             // the version that lies below the disk; 0: the disk is whole
+  const char *edited_image; // of that version, if it is another image's; NULL: it is IMAGE's
+  guint channel_named;      // which one CHANNEL named when the edit began, 0 for none
+  gboolean force;           // publish an edit whatever the channels name by now
 } PublishOptions;
 
 typedef struct
@@ -28,6 +29,10 @@ typedef struct
 
 /* The checks that need nothing but OPTIONS.  */
 gboolean publish_check (const PublishOptions *options, GError **error);
+
+/* Note in OPTIONS which version its channel names in LIBRARY.  */
+gboolean publish_note_channel (const ImageLibrary *library, PublishOptions *options,
+                               GError **error);
 
 /* Whether an edit of OPTIONS->edited may be published as the channels of LIBRARY are: its channel
    names what it named, and the version is the channel's or the production one.  */

@@ -11,6 +11,15 @@
 #include "fail.h"
 #include "image-name.h"
 
+char *
+spill_layer_path (const Config *config, const char *name, const char *target, guint layer)
+{
+  g_autofree char *file = layer == 1 ? g_strconcat (target, ".qcow2", NULL)
+                                     : g_strdup_printf ("%s.%u.qcow2", target, layer);
+
+  return config_state_path (config, "spill", name, file, NULL);
+}
+
 int
 spill_directory_open (const Config *config, GError **error)
 {

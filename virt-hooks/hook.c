@@ -9,8 +9,8 @@
 //
 //   prepare begin   look at the metadata, ask gildd, mount the tmpfs, make the overlays; where it
 //                   fails, so does `virsh start`, with what stands on stderr
-//   release end     remove what was spilled, unmount, unpin; comes also after a start that failed,
-//                   and never fails itself
+//   release end     keep the overlays where `gild keep` asked for it; remove what was spilled,
+//                   unmount, unpin; comes also after a start that failed, and never fails itself
 //   restore begin   refused: a RAM overlay does not outlive its guest's QEMU
 //   migrate begin   refused likewise
 //
@@ -24,6 +24,7 @@
 
 #include "daemon/control-client.h"
 #include "domain-xml.h"
+#include "keep.h"
 #include "metadata.h"
 #include "overlay-mount.h"
 #include "prepare-answer.h"
@@ -95,11 +96,14 @@ clear_run_directory (const Config *config, const char *name, GError **error)
   return overlay_mount_remove_pin (mount, done ? error : NULL) && done;
 }
 
-/* Remove all that the desktop NAME has, be it on the disk or in RAM.  */
+/* Remove all that the desktop NAME has, be it on the disk or in RAM, when it is kept if it is to
+ * be.  */
 static gboolean
 clear_away (const Config *config, const char *name, GError **error)
 {
-  gboolean done = spill_directory_remove (config, name, error);
+  gboolean done = keep_run (config, name, error);
+
+  done = spill_directory_remove (config, name, done ? error : NULL) && done;
 
   return clear_run_directory (config, name, done ? error : NULL) && done;
 }
@@ -188,7 +192,8 @@ prepare (const HookCall *call, GError **error)
     return fail (error, "the domain %s comes with the XML of %s", call->name, metadata->name);
   if (geteuid () != 0)
     return fail (error, "a desktop needs root: define and start it at qemu:///system");
-  sweep_run (config, NULL); // what others left must not keep this one from starting
+  sweep_run (config, NULL);                // what others left must not keep this one from starting
+  keep_run (config, metadata->name, NULL); // nor what could not be kept of its own
   if (set_up (config, metadata, error))
     return TRUE;
   clear_away (config, metadata->name, NULL);

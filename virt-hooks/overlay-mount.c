@@ -84,9 +84,8 @@ overlay_mount_is_held (const OverlayMount *mount)
   return held;
 }
 
-/* The directory, if it is a tmpfs of root's that is mounted there; -1 if it is anything else.  */
-static int
-open_mounted (const OverlayMount *mount)
+int
+overlay_mount_open_overlays (const OverlayMount *mount)
 {
   int fd = directory_open (mount->desktops_fd, mount->name);
   struct stat status, parent;
@@ -105,7 +104,7 @@ open_mounted (const OverlayMount *mount)
 gboolean
 overlay_mount_remove (OverlayMount *mount, GError **error)
 {
-  int fd = open_mounted (mount);
+  int fd = overlay_mount_open_overlays (mount);
 
   if (fd >= 0)
     {
@@ -147,7 +146,7 @@ mount_tmpfs (const OverlayMount *mount_point, guint64 cap_bytes, GError **error)
 static gboolean
 enter_mounted (const OverlayMount *mount, GError **error)
 {
-  int fd = open_mounted (mount);
+  int fd = overlay_mount_open_overlays (mount);
   gboolean done = fd >= 0 && fchdir (fd) == 0;
 
   if (fd >= 0)

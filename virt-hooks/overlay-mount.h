@@ -22,6 +22,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (OverlayMount, overlay_mount_free)
 /* Whether the desktop has a directory or a pin.  */
 gboolean overlay_mount_has_leftovers (const OverlayMount *mount);
 
+/* Open the directory, if it is a tmpfs of root's that is mounted there.  -1 if it is anything
+   else.  */
+int overlay_mount_open_overlays (const OverlayMount *mount);
+
 /* Whether somebody has overlays in it open.  */
 gboolean overlay_mount_is_held (const OverlayMount *mount);
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "attachment.h"
+#include "keep.h"
 #include "overlay-mount.h"
 #include "qcow-backing/directory.h"
 #include "qcow-backing/image-name.h"
@@ -122,6 +123,11 @@ sweep_all (Sweep *sweep, GError **error)
   gpointer name;
   gboolean done = TRUE;
 
+  // Before the lock is taken, since it may take long.
+  g_hash_table_iter_init (&iterator, names);
+  while (g_hash_table_iter_next (&iterator, &name, NULL))
+    if (is_gone (sweep, name))
+      keep_run (sweep->config, name, NULL);
   g_hash_table_iter_init (&iterator, names);
   while (g_hash_table_iter_next (&iterator, &name, NULL))
     {
@@ -147,6 +153,7 @@ sweep_run (const Config *config, GError **error)
 
   if (!done && cause)
     g_propagate_error (error, g_steal_pointer (&cause));
+  keep_sweep (config);
   if (sweep.desktops_fd >= 0)
     close (sweep.desktops_fd);
   if (sweep.spill_fd >= 0)

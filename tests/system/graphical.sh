@@ -33,6 +33,11 @@ run_ok 'the panel runs' wait_for_guest 240 pc-graphical guest_has_process pc-gra
 run_ok "the screen has $COLOURS colours, and $LIT_PERCENT % of it is not black" wait_for_guest 240 pc-graphical screen_is_desktop
 diag "$(lit_percent "$tmp/screen.png") % is not black, $(colours "$tmp/screen.png") colours"
 cp "$tmp/screen.png" "$build/tests/graphical.png"
+run_ok 'it is captured while it runs' gild capture pc-graphical demo/captured --json
+is 'its agent froze its file systems' "$(jq -r '.frozen' "$tmp/stdout")" true
+diag "for $(jq '.frozen_ms' "$tmp/stdout") ms; in all $(jq '.seconds' "$tmp/stdout") s for $(($(jq '.new_size' "$tmp/stdout") >> 20)) MiB"
+run_ok 'for less than 5 s, however busy this machine is' jq -e '.frozen_ms < 5000' "$tmp/stdout"
+is 'and thawed them' "$(agent pc-graphical guest-fsfreeze-status | jq -r .)" thawed
 run_ok 'off' virsh destroy pc-graphical
 leaves_nothing 'nothing of it is left' pc-graphical
 done_testing

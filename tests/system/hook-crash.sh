@@ -5,7 +5,7 @@
 # TORTURE_COUNT is how many of these calls are tried, spread over prepare and release; without it 30. All of them
 # are some 250.
 . "$(dirname "$0")/lib.sh"
-needs strace flock pgrep
+needs jq strace flock pgrep
 host_up
 
 readonly HOOK=/etc/libvirt/hooks/qemu.d/gild
@@ -133,6 +133,60 @@ kill_everywhere ()
     all_kills=$((all_kills + kills))
 }
 
+# before_keep: a desktop that has spilled and is to be kept has ended. Nothing of it was kept before.
+before_keep ()
+{
+    rm -rf "$state/kept/pc1"
+    prepare pc1
+    spill pc1
+    head -c 300000 /dev/urandom >"$run/desktops/pc1/vda.qcow2"
+    head -c 300000 /dev/urandom >"$state/spill/pc1/vda.qcow2"
+    jq '.keep = true' "$run/desktops/pc1.json" >"$tmp/pin"
+    cat "$tmp/pin" >"$run/desktops/pc1.json"
+    cat "$run/desktops/pc1/vda.qcow2" "$state/spill/pc1/vda.qcow2" >"$tmp/written"
+}
+
+# is_kept: all of it, and nothing else.
+is_kept ()
+{
+    [ "$(ls -A "$state/kept" "$state/kept/pc1" | tr '\n' ' ')" = \
+        "$state/kept: .lock pc1  $state/kept/pc1: pin.json vda.0.qcow2 vda.1.qcow2 " ] &&
+        cat "$state"/kept/pc1/vda.[01].qcow2 | cmp -s - "$tmp/written"
+}
+
+# Killed anywhere while it keeps, the next start or the next sweep keeps all of it.
+keep_everywhere ()
+{
+    local call n tried=0 wrong=''
+    kills=0
+    before_keep
+    strace -o "$tmp/trace" "$HOOK" pc1 release end - <"$tmp/pc1.xml"
+    run_ok 'what is to be kept is kept' is_kept
+    is 'and nothing else is left' "$(left)" ''
+    while read -r call n; do
+        tried=$((tried + 1))
+        before_keep
+        killed_at "$call" "$n" release
+        starts pc1 || wrong+=" killed at $call $n, it does not start: $(tail -n 1 "$tmp/start.log");"
+        is_kept || wrong+=" killed at $call $n and started, kept is $(ls -A "$state/kept" "$state/kept/pc1" 2>&1);"
+        [ -z "$(left)" ] || wrong+=" killed at $call $n and started, it leaves $(left);"
+        before_keep
+        killed_at "$call" "$n" release
+        age
+        "$HOOK" --sweep || wrong+=" killed at $call $n, the sweep fails;"
+        is_kept || wrong+=" killed at $call $n and swept, kept is $(ls -A "$state/kept" "$state/kept/pc1" 2>&1);"
+        [ -z "$(left)" ] || wrong+=" killed at $call $n, the sweep leaves $(left);"
+    done < <(points | chosen $((count / 2)))
+    is "killed at $tried of $(points | wc -l) calls while it keeps, all of it is kept by who comes next" "${wrong:0:2000}" ''
+    run_ok "and it was killed ($kills of $((2 * tried)))" test "$tried" -gt 3 -a "$kills" -gt $((2 * tried * 3 / 4))
+    all_kills=$((all_kills + kills))
+    rm -rf "$state/kept/pc1"
+    mkdir "$state/kept/pc1"
+    touch "$state/kept/pc1/vda.0.qcow2"
+    run_ok 'a sweep' "$HOOK" --sweep
+    run_ok 'takes what is not whole and nobody will finish' test ! -e "$state/kept/pc1"
+}
+
 # swept DESCRIPTION LEFT: a sweep leaves only that.
 swept ()
 {
@@ -253,6 +307,7 @@ publish_golden
 test_remains
 kill_everywhere prepare
 kill_everywhere release
+keep_everywhere
 test_running
 diag "$all_kills kills of the hook; $tap_failed tests failed"
 done_testing

@@ -9,6 +9,8 @@
 
 #define RAM             "<source file='/run/gild/desktops/pc1/vda.qcow2'/>"
 #define SPILL           "<source file='/var/lib/gild/spill/pc1/vda.qcow2'/>"
+#define SPILL_2         "<source file='/var/lib/gild/spill/pc1/vda.2.qcow2'/>"
+#define SPILL_3         "<source file='/var/lib/gild/spill/pc1/vda.3.qcow2'/>"
 #define BACKING(inside) "<backingStore type='file'><format type='qcow2'/>" inside "</backingStore>"
 #define DRIVER          "<driver name='qemu' type='qcow2' error_policy='stop' rerror_policy='stop'/>"
 #define DISK(inside)                                                                               \
@@ -48,6 +50,8 @@ static const struct
   { "other-disks", DOMAIN (CDROM DISK (RAM)), DOMAIN (CDROM DISK (SPILL BACKING (RAM))) },
   { "a-chain-below", DOMAIN (DISK (RAM "<backingStore type='network'/>")),
     DOMAIN (DISK (SPILL BACKING (RAM "<backingStore type='network'/>"))) },
+  { "three-layers", DOMAIN (DISK (RAM)), DOMAIN (DISK (SPILL_3 BACKING (SPILL_2 BACKING (RAM)))) },
+  { "layers-left-out", DOMAIN (DISK (RAM)), DOMAIN (DISK (SPILL_3 BACKING (RAM))) },
   { "text-in-the-rest", DOMAIN (DISK (RAM) "<emulator>a &amp; b</emulator>"),
     DOMAIN (DISK (SPILL BACKING (RAM)) "<emulator>a &amp; b</emulator>") },
 };
@@ -75,6 +79,8 @@ static const struct
     DOMAIN (DISK ("<source file='/var/lib/gild/spill/pc2/vda.qcow2'/>" BACKING (RAM))) },
   { "over-another-file", DOMAIN (DISK (SPILL BACKING ("<source file='/srv/golden/vda.qcow2'/>"))) },
   { "over-nothing", DOMAIN (DISK (SPILL)) },
+  { "over-itself", DOMAIN (DISK (SPILL BACKING (SPILL))) },
+  { "upside-down", DOMAIN (DISK (SPILL BACKING (SPILL_2 BACKING (RAM)))) },
 };
 
 static void
@@ -105,26 +111,33 @@ test_snapshot (void)
 
   g_ptr_array_add (targets, (gpointer) "vda");
   g_autofree char *snapshot =
-      spill_xml_snapshot (&CONFIG, "pc1", targets, xml, strlen (xml), &error);
+      spill_xml_snapshot (&CONFIG, "pc1", targets, 2, xml, strlen (xml), &error);
   g_assert_no_error (error);
   g_assert_cmpstr (snapshot, ==,
                    "<domainsnapshot><disks>"
                    "<disk name='sda' snapshot='no'/>"
                    "<disk name='vda' snapshot='external' type='file'><driver type='qcow2'/>"
-                   "<source file='/var/lib/gild/spill/pc1/vda.qcow2'/></disk>"
+                   "<source file='/var/lib/gild/spill/pc1/vda.2.qcow2'/></disk>"
                    "</disks></domainsnapshot>");
 }
 
-static void
-test_is_spilled (void)
+static guint
+layer_of (const char *name, const char *target, const char *xml)
 {
-  const char *yes = DOMAIN (DISK (SPILL BACKING (RAM))), *no = DOMAIN (DISK (RAM));
+  return spill_xml_layer (&CONFIG, name, target, xml, strlen (xml));
+}
 
-  g_assert_true (spill_xml_is_spilled (&CONFIG, "pc1", "vda", yes, strlen (yes)));
-  g_assert_false (spill_xml_is_spilled (&CONFIG, "pc1", "vda", no, strlen (no)));
-  g_assert_false (spill_xml_is_spilled (&CONFIG, "pc2", "vda", yes, strlen (yes)));
-  g_assert_false (spill_xml_is_spilled (&CONFIG, "pc1", "vdb", yes, strlen (yes)));
-  g_assert_false (spill_xml_is_spilled (&CONFIG, "pc1", "vda", "", 0));
+static void
+test_layer (void)
+{
+  const char *one = DOMAIN (DISK (SPILL BACKING (RAM))), *none = DOMAIN (DISK (RAM));
+
+  g_assert_cmpuint (layer_of ("pc1", "vda", none), ==, 0);
+  g_assert_cmpuint (layer_of ("pc1", "vda", one), ==, 1);
+  g_assert_cmpuint (layer_of ("pc1", "vda", DOMAIN (DISK (SPILL_3 BACKING (SPILL)))), ==, 3);
+  g_assert_cmpuint (layer_of ("pc2", "vda", one), ==, 0);
+  g_assert_cmpuint (layer_of ("pc1", "vdb", one), ==, 0);
+  g_assert_cmpuint (layer_of ("pc1", "vda", ""), ==, 0);
 }
 
 int
@@ -143,6 +156,6 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/spill-xml/garbage", test_garbage);
   g_test_add_func ("/spill-xml/snapshot", test_snapshot);
-  g_test_add_func ("/spill-xml/is-spilled", test_is_spilled);
+  g_test_add_func ("/spill-xml/layer", test_layer);
   return g_test_run ();
 }
