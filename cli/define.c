@@ -4,34 +4,10 @@
 #include "gild.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "daemon/libvirt-connection.h"
-#include "qcow-backing/fail.h"
+#include "desktop-xml.h"
 #include "qcow-backing/image-name.h"
-#include "qcow-backing/site.h"
-#include "virt-hooks/template.h"
-
-/* Whether this host's processor can run guests.  That /dev/kvm can be opened is not enough: there
-   are hosts where it opens and guests hang.  */
-static gboolean
-kvm_works (void)
-{
-  g_autofree char *cpus = NULL;
-
-  return access ("/dev/kvm", R_OK | W_OK) == 0
-         && g_file_get_contents ("/proc/cpuinfo", &cpus, NULL, NULL)
-         && (strstr (cpus, " vmx") || strstr (cpus, " svm"));
-}
-
-static const char *
-choose_virt_type (const char *configured)
-{
-  if (!g_str_equal (configured, "auto"))
-    return configured;
-  return kvm_works () ? "kvm" : "qemu";
-}
 
 static gboolean
 define_domain (const char *xml, GError **error)
@@ -46,23 +22,6 @@ define_domain (const char *xml, GError **error)
     return libvirt_fail (error, "define the domain");
   virDomainFree (domain);
   return TRUE;
-}
-
-static char *
-render (const Config *config, const char *template, TemplateValues *values, GError **error)
-{
-  g_autoptr (Site) site = site_load (config, error);
-  g_autofree char *text = NULL;
-  gsize size;
-
-  if (!site || !(text = template_load (template, TEMPLATE_DIRECTORIES, &size, error)))
-    return NULL;
-  values->site_uuid = site->uuid;
-  values->run_dir = config->run_dir;
-  char *xml = template_render (text, size, values, error);
-  if (!xml)
-    g_prefix_error (error, "template %s: ", template);
-  return xml;
 }
 
 static void
@@ -99,17 +58,13 @@ verb_define (int argc, char **argv)
           "gets the same UUID and MAC addresses.",
           2, 2, &status))
     return status;
-  const char *type = virt_type ? virt_type : verb.config->virt_type;
-  if (!g_str_equal (type, "kvm") && !g_str_equal (type, "qemu") && !g_str_equal (type, "auto"))
-    fail (&error, "'%s' is not a virtualisation type: write kvm, qemu or auto", type);
-  if (error || !desktop_name_check (verb.argv[1], &error)
+  const char *type = desktop_xml_virt_type (verb.config, virt_type, &error);
+  if (!type || !desktop_name_check (verb.argv[1], &error)
       || (image && !image_name_check (image, &error)))
     return verb_usage (&verb, error);
 
-  TemplateValues values = { .name = verb.argv[1],
-                            .image = image,
-                            .virt_type = choose_virt_type (type) };
-  g_autofree char *xml = render (verb.config, verb.argv[0], &values, &error);
+  const TemplateValues values = { .name = verb.argv[1], .image = image, .virt_type = type };
+  g_autofree char *xml = desktop_xml_render (verb.config, verb.argv[0], values, &error);
   if (!xml || (!print && !define_domain (xml, &error)))
     return verb_fail (&verb, error);
   if (verb.json)

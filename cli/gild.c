@@ -16,6 +16,7 @@ static const struct
 } VERBS[] = {
   { "attach", verb_attach, "make an image a drive of this host; writes go to RAM" },
   { "capture", verb_capture, "make the next version of an image from a desktop" },
+  { "check", verb_check, "boot a version in a throw-away VM: does it come up?" },
   { "define", verb_define, "define a desktop in libvirt from a template" },
   { "desktops", verb_desktops, "list desktops, what they run and how full their overlays are" },
   { "detach", verb_detach, "end that, and throw the writes away" },

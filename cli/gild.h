@@ -87,6 +87,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Table, table_free)
 /* The verbs.  */
 ExitStatus verb_attach (int argc, char **argv);
 ExitStatus verb_capture (int argc, char **argv);
+ExitStatus verb_check (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
 ExitStatus verb_detach (int argc, char **argv);

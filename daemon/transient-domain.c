@@ -4,9 +4,13 @@
 
 #include "transient-domain.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include <libvirt/virterror.h>
 
 #include "qcow-backing/fail.h"
+#include "qcow-backing/size.h"
 
 // QEMU 7.2 looks once a second whether somebody has its terminal open, and what the guest says
 // until it has seen that is lost; so the guest does not run before.
@@ -158,6 +162,38 @@ unregister_callbacks (TransientDomain *domain)
   virConnectUnregisterCloseCallback (domain->connection, on_close);
 }
 
+/* What the kernel could give to programs without swapping, in bytes; 0 where it does not say.  */
+static guint64
+available_memory (void)
+{
+  g_autofree char *text = NULL;
+  const char *line;
+
+  if (!g_file_get_contents ("/proc/meminfo", &text, NULL, NULL)
+      || !(line = strstr (text, "\nMemAvailable:")))
+    return 0;
+  return g_ascii_strtoull (line + strlen ("\nMemAvailable:"), NULL, 10) * KiB;
+}
+
+/* A guest takes its RAM as it goes, so a host that has too little would kill somebody later.  */
+static gboolean
+check_memory (const TransientDomain *domain, GError **error)
+{
+  guint64 available = available_memory ();
+  virDomainInfo info;
+
+  if (virDomainGetInfo (domain->domain, &info) < 0)
+    return libvirt_fail (error, "the VM's RAM");
+  if (available == 0 || info.maxMem <= available / KiB)
+    return TRUE;
+  g_autofree char *wanted = size_format (info.maxMem * KiB);
+  g_autofree char *has = size_format (available);
+  return fail (
+      error,
+      "the VM may use %s of RAM, and this host has %s to spare: give it less, or end something",
+      wanted, has);
+}
+
 TransientDomain *
 transient_domain_start (virConnectPtr connection, const char *xml, const TransientCalls *calls,
                         gpointer data, GError **error)
@@ -173,7 +209,8 @@ transient_domain_start (virConnectPtr connection, const char *xml, const Transie
     }
   TransientDomain *domain = g_new (TransientDomain, 1);
   *domain = (TransientDomain){ connection, started, NULL, calls, data, { -1, -1, -1 } };
-  if (register_callbacks (domain, error) && (!calls->on_console || open_console (domain, error))
+  if (check_memory (domain, error) && register_callbacks (domain, error)
+      && (!calls->on_console || open_console (domain, error))
       && (virDomainResume (started) == 0 || libvirt_fail (error, "the VM does not run")))
     return domain;
   transient_domain_end (domain, NULL);

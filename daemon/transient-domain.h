@@ -32,8 +32,8 @@ typedef struct
 } TransientCalls;
 
 /* Start the domain that XML describes, which must have a <serial type='pty'> where CALLS has
-   on_console: then nothing that the guest says is lost, at the price of a second.  An error is
-   libvirt's, or the hook's.  */
+   on_console: then nothing that the guest says is lost, at the price of a second.  Fails where this
+   host has less RAM to spare than it may use; other errors are libvirt's, or the hook's.  */
 TransientDomain *transient_domain_start (virConnectPtr connection, const char *xml,
                                          const TransientCalls *calls, gpointer data,
                                          GError **error);

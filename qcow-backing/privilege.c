@@ -3,8 +3,10 @@
 
 #include "privilege.h"
 
+#include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,4 +54,15 @@ privilege_empty_bounding_set (void)
     if (prctl (PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
       return FALSE;
   return TRUE;
+}
+
+gboolean
+privilege_use_files_as (uid_t uid, gid_t gid)
+{
+  setfsuid (0); // who is not root cannot change the group
+  setfsgid (gid);
+  setfsuid (uid);
+  errno = EPERM;
+  // Neither call says whether it worked; a user that there is none of changes nothing.
+  return setfsuid ((uid_t)-1) == (int)uid && setfsgid ((gid_t)-1) == (int)gid;
 }

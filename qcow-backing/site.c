@@ -236,6 +236,18 @@ site_become_store_owner (const Config *config, GError **error)
 }
 
 gboolean
+site_use_files_as_owner (const Config *config, gboolean as_owner, GError **error)
+{
+  ChildIdentity owner = { 0 };
+
+  if (as_owner && !site_owner_identity (config, &owner, error))
+    return FALSE;
+  if (geteuid () == 0 && !privilege_use_files_as (owner.uid, owner.gid))
+    return fail_errno (error, "use files as the owner of %s/store.castr", config->state_dir);
+  return TRUE;
+}
+
+gboolean
 site_give_to_owner (const Config *config, const char *path, GError **error)
 {
   ChildIdentity owner;

@@ -53,6 +53,10 @@ gboolean site_owner_identity (const Config *config, ChildIdentity *identity, GEr
    goes wrong is not root's.  Everybody else stays who they are.  */
 gboolean site_become_store_owner (const Config *config, GError **error);
 
+/* If root: have this thread use files as the owner of the store, or as root again where AS_OWNER is
+   FALSE.  For who stays root and has something to do in directories that are the owner's.  */
+gboolean site_use_files_as_owner (const Config *config, gboolean as_owner, GError **error);
+
 /* If root: make the owner of the store that of PATH.  */
 gboolean site_give_to_owner (const Config *config, const char *path, GError **error);
 

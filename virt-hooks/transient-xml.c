@@ -7,6 +7,7 @@
 #include "domain-xml.h"
 #include "metadata.h"
 #include "qcow-backing/fail.h"
+#include "qcow-backing/size.h"
 
 #define AGENT "org.qemu.guest_agent.0"
 
@@ -37,14 +38,13 @@ set_text (xmlNode *domain, const char *name, const char *text)
 static void
 set_memory (xmlNode *domain, guint64 bytes)
 {
-  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, bytes);
+  g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, bytes / KiB);
 
   if (bytes == 0)
     return;
   remove_children (domain, "currentMemory");
-  remove_children (domain, "memory");
-  set_text (domain, "memory", number);
-  domain_xml_set_attribute (domain_xml_child (domain, "memory"), "unit", "bytes");
+  set_text (domain, "memory", number); // where it stands: libvirt's schema wants that
+  domain_xml_set_attribute (domain_xml_child (domain, "memory"), "unit", "KiB");
 }
 
 /* A template may keep what the guest says in a file of its own, which is not for this VM.  */
@@ -134,6 +134,6 @@ transient_xml (const char *xml, gsize size, const TransientValues *values, GErro
   set_boot_failure (domain);
   set_text (domain, "on_poweroff", "destroy");
   set_text (domain, "on_reboot", "restart"); // so that a reset can be told from turning it off
-  set_text (domain, "on_crash", "destroy");
+  set_text (domain, "on_crash", "preserve"); // so that its last picture can be taken
   return domain_xml_to_text (document);
 }

@@ -14,6 +14,5 @@ typedef struct
 /* The domain's XML, owned by the caller, that VALUES make of SIZE bytes at XML, which passes
    metadata_parse.  What differs from the desktop: its one serial port is a terminal that is kept
    nowhere; it has the channel of a guest agent, and a panic device that the guest can tell of a
-   panic; it is gone after a panic or when it is turned off, and resets where the firmware finds
-   nothing to boot.  */
+   panic, after which it is left as it is; it resets where the firmware finds nothing to boot.  */
 char *transient_xml (const char *xml, gsize size, const TransientValues *values, GError **error);

@@ -76,7 +76,7 @@ test_added (void)
                               "<bios rebootTimeout=\"0\"/>",
                               "<on_poweroff>destroy</on_poweroff>",
                               "<on_reboot>restart</on_reboot>",
-                              "<on_crash>destroy</on_crash>",
+                              "<on_crash>preserve</on_crash>",
                               "<memory unit=\"GiB\">2</memory>",
                               NULL };
 
@@ -100,8 +100,8 @@ test_replaced (void)
                            "<channel type='unix'><target name='org.qemu.guest_agent.0'/></channel>"
                            "<panic model='hyperv'/>"),
       (TransientValues){ .memory_bytes = G_GUINT64_CONSTANT (1) << 29 });
-  const char *const has[] = { "<memory unit=\"bytes\">536870912</memory>",
-                              "<on_crash>destroy</on_crash>",
+  const char *const has[] = { "<memory unit=\"KiB\">524288</memory>",
+                              "<on_crash>preserve</on_crash>",
                               "<on_reboot>restart</on_reboot>",
                               "spicevmc",
                               "<panic model=\"hyperv\"/>",
