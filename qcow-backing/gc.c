@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check-results.h"
+#include "chunk-set.h"
 #include "chunk-staging.h"
 #include "damaged-chunks.h"
 #include "fail.h"
@@ -46,11 +47,11 @@ typedef struct
   guint64 limit_bytes; // 0: none
   const gint *cancelled;
   GcResult *result;
-  GHashTable *pins;    // IMAGE@VERSION
-  GHashTable *needed;  // ChunkId *, owned
-  GPtrArray *spares;   // Spare *, owned
-  GPtrArray *doomed;   // Doomed *, owned
-  GPtrArray *unneeded; // ChunkId *, owned
+  GHashTable *pins; // IMAGE@VERSION
+  ChunkSet *needed;
+  GPtrArray *spares; // Spare *, owned
+  GPtrArray *doomed; // Doomed *, owned
+  GArray *unneeded;  // of ChunkId
 } Gc;
 
 static void
@@ -97,16 +98,9 @@ spare_free (gpointer data)
   g_free (spare);
 }
 
-static void
-add_to_set (GHashTable *set, const ChunkId *id)
-{
-  if (!g_hash_table_contains (set, id))
-    g_hash_table_add (set, g_memdup2 (id, sizeof *id));
-}
-
 /* The chunks of version NUMBER of IMAGE, and of its index, go into SET.  */
 static gboolean
-add_chunks (Gc *gc, const char *image, guint number, GHashTable *set, GError **error)
+add_chunks (Gc *gc, const char *image, guint number, ChunkSet *set, GError **error)
 {
   g_autoptr (ImageVersion) version = image_library_load (gc->library, image, number, error);
 
@@ -119,9 +113,9 @@ add_chunks (Gc *gc, const char *image, guint number, GHashTable *set, GError **e
       return FALSE;
     }
   for (gsize i = 0; i < index_n_chunks (version->index); i++)
-    add_to_set (set, index_chunk_id (version->index, i));
+    chunk_set_add (set, index_chunk_id (version->index, i));
   for (guint i = 0; i < version->record->index_chunks->len; i++)
-    add_to_set (set, &g_array_index (version->record->index_chunks, ChunkId, i));
+    chunk_set_add (set, &g_array_index (version->record->index_chunks, ChunkId, i));
   return TRUE;
 }
 
@@ -223,19 +217,17 @@ compare_newest_first (gconstpointer a, gconstpointer b)
 
 /* Bytes on the disk of what the store has of the chunks in SET that are not in BUT.  */
 static guint64
-bytes_of (const Gc *gc, GHashTable *set, GHashTable *but)
+bytes_of (const Gc *gc, const ChunkSet *set, const ChunkSet *but)
 {
-  GHashTableIter iter;
-  gpointer id;
   guint64 bytes = 0;
 
-  g_hash_table_iter_init (&iter, set);
-  while (g_hash_table_iter_next (&iter, &id, NULL))
+  for (guint32 i = 0; i < chunk_set_count (set); i++)
     {
+      const ChunkId *id = chunk_set_get (set, i);
       char file[CHUNK_FILE_SIZE];
       struct stat status;
       chunk_store_file (id, file);
-      if ((!but || !g_hash_table_contains (but, id))
+      if ((!but || !chunk_set_has (but, id))
           && fstatat (chunk_store_fd (image_library_store (gc->library)), file, &status, 0) == 0)
         bytes += (guint64)status.st_blocks * 512;
     }
@@ -253,8 +245,7 @@ choose_spares (Gc *gc, GError **error)
   for (guint i = 0; i < gc->spares->len; i++)
     {
       const Spare *spare = gc->spares->pdata[i];
-      g_autoptr (GHashTable) chunks =
-          g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+      g_autoptr (ChunkSet) chunks = chunk_set_new ();
       if (!add_chunks (gc, spare->image, spare->version, chunks, error))
         return FALSE;
       bytes += bytes_of (gc, chunks, gc->needed);
@@ -330,8 +321,8 @@ note_unneeded (const ChunkId *id, gpointer data, GError **error)
 {
   Gc *gc = data;
 
-  if (!g_hash_table_contains (gc->needed, id))
-    g_ptr_array_add (gc->unneeded, g_memdup2 (id, sizeof *id));
+  if (!chunk_set_has (gc->needed, id))
+    g_array_append_val (gc->unneeded, *id);
   return !(gc->cancelled && g_atomic_int_get (gc->cancelled))
          || fail_code (error, G_IO_ERROR_CANCELLED, "interrupted; the next gc goes on");
 }
@@ -347,7 +338,7 @@ sweep_chunks (Gc *gc, GError **error)
   gc->result->chunks = gc->unneeded->len;
   for (guint i = 0; !gc->options->dry_run && i < gc->unneeded->len; i++)
     {
-      if (!chunk_store_remove (store, gc->unneeded->pdata[i], &freed, error))
+      if (!chunk_store_remove (store, &g_array_index (gc->unneeded, ChunkId, i), &freed, error))
         return FALSE;
       gc->result->freed_bytes += freed;
     }
@@ -362,7 +353,7 @@ sweep_damaged_chunk (const ChunkId *id, gpointer data, GError **error)
   ChunkStore *store = image_library_store (gc->library);
   g_autoptr (GError) local_error = NULL;
 
-  if ((chunk_store_keeps (store, id) || !g_hash_table_contains (gc->needed, id))
+  if ((chunk_store_keeps (store, id) || !chunk_set_has (gc->needed, id))
       && !damaged_chunk_forget (store, id, &local_error))
     g_message ("%s", local_error->message);
   return TRUE;
@@ -401,20 +392,20 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   int lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_COLLECT, error);
   if (lock < 0)
     return FALSE;
-  gc.needed = g_hash_table_new_full (chunk_id_hash, chunk_id_equal, g_free, NULL);
+  gc.needed = chunk_set_new ();
   if (!origin_keeps_any (image_library_origin (library)))
     gc.limit_bytes = options->limit_bytes;
   gc.spares = g_ptr_array_new_with_free_func (spare_free);
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
-  gc.unneeded = g_ptr_array_new_with_free_func (g_free);
+  gc.unneeded = g_array_new (FALSE, FALSE, sizeof (ChunkId));
   gboolean ok = choose_all (&gc, error) && remove_versions (&gc, config, error)
                 && (options->dry_run || sweep_litter (&gc, config, error))
                 && sweep_chunks (&gc, error) && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
-  g_hash_table_unref (gc.needed);
+  chunk_set_free (gc.needed);
   g_ptr_array_unref (gc.spares);
   g_ptr_array_unref (gc.doomed);
-  g_ptr_array_unref (gc.unneeded);
+  g_array_unref (gc.unneeded);
   close (lock);
   return ok;
 }
