@@ -5,10 +5,14 @@
 
 #include <stdio.h>
 
+#include "daemon/control-client.h"
+#include "network/running-versions.h"
 #include "qcow-backing/edit-directory.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/gc.h"
 #include "qcow-backing/size.h"
+
+#define TIMEOUT_SECONDS 5
 
 static void
 print_json (const GcResult *result)
@@ -38,8 +42,19 @@ print_text (const GcResult *result, gboolean dry_run)
   printf ("\n");
 }
 
+/* What other hosts run, as gildd has heard of it, or last wrote down.  */
+static GHashTable *
+find_running (const Config *config, GError **error)
+{
+  g_autofree char *socket = config_run_path (config, "gildd.sock", NULL);
+  g_autoptr (JsonNode) hosts = control_call (socket, "GET", "/hosts", NULL, TIMEOUT_SECONDS, NULL);
+
+  return hosts ? running_versions_in (json_node_get_object (hosts), config->hosts_days, error)
+               : running_versions_load (config, error);
+}
+
 static gboolean
-collect (const Verb *verb, const GcOptions *options, GcResult *result, GError **error)
+collect (const Verb *verb, GcOptions *options, GcResult *result, GError **error)
 {
   g_autoptr (ImageLibrary) library = NULL;
 
@@ -47,8 +62,10 @@ collect (const Verb *verb, const GcOptions *options, GcResult *result, GError **
   if (!options->dry_run && !edit_directory_sweep (verb->config, error))
     return FALSE;
   library = verb_open_library (verb, error);
-  if (!library)
+  g_autoptr (GHashTable) running = library ? find_running (verb->config, error) : NULL;
+  if (!running)
     return FALSE;
+  options->elsewhere = running;
   g_autoptr (TerminalProgress) progress = terminal_progress_new ("gc");
   return gc_run (verb->config, library, options, terminal_progress_get (progress)->cancelled,
                  result, error);
@@ -75,7 +92,7 @@ verb_gc (int argc, char **argv)
 
   if (!verb_parse (
           &verb, argc, argv, entries, "",
-          "Remove the versions that no channel names, that no desktop runs, and that keep= does not name; then\n"
+          "Remove the versions that no channel names, that no desktop runs anywhere, and that keep= does not name; then\n"
           "all chunks that no version needs, and what crashed publishes left.",
           0, 0, &status))
     return status;

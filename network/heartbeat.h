@@ -2,9 +2,10 @@
 // Heartbeats: each host tells each origin every few seconds that it lives and what it has, and
 // hears who else does and which records there are.
 //
-//   { "format": "gild-heartbeat-1", "port", "origin", "publisher", "versions", "desktops": as in
-//     host.h, "crl": number of its revocation list, 0 for none, "known": null or { "list", "reach",
-//     "holdings": number or null } }
+//   { "format": "gild-heartbeat-1", "port", "origin", "publisher", "versions", "desktops",
+//   "running":
+//     as in host.h, "crl": number of its revocation list, 0 for none, "known": null or { "list",
+//     "reach", "holdings": number or null } }
 //
 // and the answer:
 //

@@ -21,7 +21,8 @@ struct HostList
   GHashTable *hosts;   // name, owned by the host -> Host *
   GHashTable *removed; // name -> gint64 *, when it was
   HostListGeneration generation;
-  HostListGeneration saved;  // that the file has
+  HostListGeneration saved; // that the file has
+  gint64 saved_us;
   gint64 next_transition_us; // when the next live host will be none, if nothing is heard of it
 };
 
@@ -142,6 +143,7 @@ host_list_new (const char *path, const char *own_name)
       && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     g_message ("%s is passed over: %s", path, error->message);
   list->saved = list->generation;
+  list->saved_us = g_get_monotonic_time ();
   return list;
 }
 
@@ -353,7 +355,10 @@ host_list_save (HostList *list, GError **error)
   HostListGeneration generation = host_list_generation (list);
   g_autoptr (JsonNode) node = NULL;
 
-  if (generation.reach == list->saved.reach && generation.holdings == list->saved.holdings)
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (generation.reach == list->saved.reach && generation.holdings == list->saved.holdings
+      && now_us - list->saved_us < (gint64)HOST_LIST_SAVE_SECONDS * G_USEC_PER_SEC)
     return TRUE;
   node = json_node_new (JSON_NODE_OBJECT);
   json_node_take_object (node, host_list_to_json (list, NULL));
@@ -361,5 +366,6 @@ host_list_save (HostList *list, GError **error)
   if (!file_write_durably (list->path, text, strlen (text), 0644, error))
     return FALSE;
   list->saved = generation;
+  list->saved_us = now_us;
   return TRUE;
 }

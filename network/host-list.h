@@ -65,5 +65,7 @@ void host_list_remove (HostList *list, const char *name);
 /* { "format", "written", "hosts" }; with OWN, which is this host and may be NULL, among them.  */
 JsonObject *host_list_to_json (HostList *list, const Host *own);
 
-/* Write the file, if the list's generation is another.  Called from one thread at a time.  */
+/* Write the file, if the list's generation is another, or after HOST_LIST_SAVE_SECONDS, so that it
+   knows about when hosts were heard of.  Called from one thread at a time.  */
+#define HOST_LIST_SAVE_SECONDS 3600
 gboolean host_list_save (HostList *list, GError **error);

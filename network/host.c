@@ -42,6 +42,7 @@ host_new (const char *name, const char *address, guint port)
   host->seen_us = HOST_NEVER_SEEN;
   host->versions = g_ptr_array_new_with_free_func ((GDestroyNotify)host_version_free);
   host->desktops = g_new0 (char *, 1);
+  host->running = g_new0 (char *, 1);
   return host;
 }
 
@@ -61,6 +62,7 @@ host_unref (Host *host)
   g_free (host->address);
   g_ptr_array_unref (host->versions);
   g_strfreev (host->desktops);
+  g_strfreev (host->running);
   g_free (host);
 }
 
@@ -77,6 +79,8 @@ copy (const Host *host)
   copied->versions = g_ptr_array_ref (host->versions);
   g_strfreev (copied->desktops);
   copied->desktops = g_strdupv (host->desktops);
+  g_strfreev (copied->running);
+  copied->running = g_strdupv (host->running);
   return copied;
 }
 
@@ -118,7 +122,8 @@ gboolean
 host_holds_alike (const Host *a, const Host *b)
 {
   if (a->versions->len != b->versions->len
-      || !g_strv_equal ((const char *const *)a->desktops, (const char *const *)b->desktops))
+      || !g_strv_equal ((const char *const *)a->desktops, (const char *const *)b->desktops)
+      || !g_strv_equal ((const char *const *)a->running, (const char *const *)b->running))
     return FALSE;
   for (guint i = 0; i < a->versions->len; i++)
     {
@@ -129,11 +134,21 @@ host_holds_alike (const Host *a, const Host *b)
   return TRUE;
 }
 
+static JsonArray *
+strings_to_json (char *const *strings)
+{
+  JsonArray *array = json_array_new ();
+
+  for (gsize i = 0; strings[i]; i++)
+    json_array_add_string_element (array, strings[i]);
+  return array;
+}
+
 JsonObject *
 host_to_json (const Host *host, gint64 now_us)
 {
   JsonObject *object = json_object_new ();
-  JsonArray *versions = json_array_new (), *desktops = json_array_new ();
+  JsonArray *versions = json_array_new ();
 
   json_object_set_string_member (object, "name", host->name);
   if (host->address)
@@ -155,10 +170,9 @@ host_to_json (const Host *host, gint64 now_us)
       json_object_set_int_member (entry, "missing", (gint64)version->missing_bytes);
       json_array_add_object_element (versions, entry);
     }
-  for (gsize i = 0; host->desktops[i]; i++)
-    json_array_add_string_element (desktops, host->desktops[i]);
   json_object_set_array_member (object, "versions", versions);
-  json_object_set_array_member (object, "desktops", desktops);
+  json_object_set_array_member (object, "desktops", strings_to_json (host->desktops));
+  json_object_set_array_member (object, "running", strings_to_json (host->running));
   return object;
 }
 
@@ -208,30 +222,35 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(const char *const *)a, *(const char *const *)b);
 }
 
+/* The strings of MEMBER, all of which CHECK takes, sorted, in place of *STRINGS; where there is no
+   such member, they stay.  */
 static gboolean
-read_desktops (Host *host, JsonObject *object, GError **error)
+read_strings (JsonObject *object, const char *member, guint max,
+              gboolean (*check) (const char *text, GError **error), char ***strings, GError **error)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) read = g_ptr_array_new_with_free_func (g_free);
 
-  if (!json_object_has_member (object, "desktops"))
+  if (!json_object_has_member (object, member))
     return TRUE;
-  JsonArray *array = json_read_array (object, "desktops", HOST_DESKTOPS_MAX, error);
+  JsonArray *array = json_read_array (object, member, max, error);
   for (guint i = 0; array && i < json_array_get_length (array); i++)
     {
       JsonNode *node = json_array_get_element (array, i);
-      const char *name =
+      const char *text =
           json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : NULL;
-      if (!name)
-        return fail (error, "\"desktops\" has something else than names");
-      if (!desktop_name_check (name, error))
+      if (!text)
+        return fail (error, "\"%s\" has something else than names", member);
+      if (!check (text, error))
         return FALSE;
-      g_ptr_array_add (names, g_strdup (name));
+      g_ptr_array_add (read, g_strdup (text));
     }
-  g_ptr_array_sort (names, compare_names);
-  g_ptr_array_add (names, NULL);
-  g_strfreev (host->desktops);
-  host->desktops = (char **)g_ptr_array_free (g_steal_pointer (&names), FALSE);
-  return array != NULL;
+  if (!array)
+    return FALSE;
+  g_ptr_array_sort (read, compare_names);
+  g_ptr_array_add (read, NULL);
+  g_strfreev (*strings);
+  *strings = (char **)g_ptr_array_free (g_steal_pointer (&read), FALSE);
+  return TRUE;
 }
 
 static gboolean
@@ -264,7 +283,10 @@ read_roles_and_holdings (Host *host, JsonObject *object, GError **error)
 {
   return read_flag (object, "origin", &host->is_origin, error)
          && read_flag (object, "publisher", &host->is_publisher, error)
-         && read_versions (host, object, error) && read_desktops (host, object, error);
+         && read_versions (host, object, error)
+         && read_strings (object, "desktops", HOST_DESKTOPS_MAX, desktop_name_check,
+                          &host->desktops, error)
+         && read_strings (object, "running", HOST_VERSIONS_MAX, check_ref, &host->running, error);
 }
 
 char *

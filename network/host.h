@@ -3,10 +3,12 @@
 //
 //   { "name": "pc7", "address": "192.0.2.7" or null, "port": 10890, "origin": false,
 //     "publisher": false, "seen": seconds ago or null, "versions": [{ "ref":
-//     "accounting/desktop@7", "missing": bytes }], "desktops": ["alice"] }
+//     "accounting/desktop@7", "missing": bytes }], "desktops": ["alice"],
+//     "running": ["accounting/desktop@7"] }
 //
 // "address" is numeric; null is who speaks of itself, and does not know how it is seen.  "seen" is
-// when an origin last heard of it; null is never.  "versions" and "desktops" may be left out.
+// when an origin last heard of it; null is never.  "versions", "desktops" and
+// "running", which is what the desktops booted, may be left out.
 #pragma once
 
 #include <json-glib/json-glib.h>
@@ -40,6 +42,7 @@ typedef struct
   gint64 seen_us;      // g_get_monotonic_time, perhaps before the machine started
   GPtrArray *versions; // of HostVersion *, sorted by ref
   char **desktops;     // that run there, sorted
+  char **running;      // IMAGE@VERSION that they booted, sorted
 } Host;
 
 /* A host with no versions and no desktops yet, never seen; ADDRESS may be NULL.  */
@@ -66,8 +69,8 @@ JsonObject *host_to_json (const Host *host, gint64 now_us);
    may speak of itself here.  Every member is checked.  */
 Host *host_from_json (JsonObject *object, const char *own_address, gint64 now_us, GError **error);
 
-/* The "port", "origin", "publisher", "versions" and "desktops" of a heartbeat from host NAME at
-   ADDRESS, heard at NOW_US.  */
+/* The "port", "origin", "publisher", "versions", "desktops" and "running" of a heartbeat from host
+   NAME at ADDRESS, heard at NOW_US.  */
 Host *host_from_heartbeat (const char *name, const char *address, JsonObject *object, gint64 now_us,
                            GError **error);
 

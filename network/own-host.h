@@ -6,5 +6,5 @@
 #include "qcow-backing/config.h"
 
 /* This host, NAME, seen now, with what it keeps for others, what it has as COMPLETENESS counted it,
-   and which desktops run.  */
+   and which desktops run, and what.  */
 Host *own_host_new (const Config *config, const char *name, Completeness *completeness);

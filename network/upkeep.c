@@ -12,6 +12,7 @@
 #include "origin-sync.h"
 #include "prefetch-choice.h"
 #include "prefetch.h"
+#include "running-versions.h"
 #include "qcow-backing/gc.h"
 #include "revocation.h"
 
@@ -184,7 +185,7 @@ warn_of_expired (Upkeep *upkeep)
 static void
 keep_limit (Upkeep *upkeep)
 {
-  const GcOptions options = { .limit_bytes = upkeep->config->store_limit_bytes };
+  GcOptions options = { .limit_bytes = upkeep->config->store_limit_bytes };
   g_auto (GcResult) result = { 0 };
   g_autoptr (GError) error = NULL;
   gint64 now_us = g_get_monotonic_time ();
@@ -194,7 +195,11 @@ keep_limit (Upkeep *upkeep)
   upkeep->measured_us = now_us;
   if (prefetch_has_room (upkeep->config, upkeep->library, 0))
     return;
-  if (!gc_run (upkeep->config, upkeep->library, &options, &upkeep->stopping, &result, &error))
+  g_autoptr (JsonObject) hosts = host_list_to_json (upkeep->list, NULL);
+  g_autoptr (GHashTable) running = running_versions_in (hosts, upkeep->config->hosts_days, &error);
+  options.elsewhere = running;
+  if (!running
+      || !gc_run (upkeep->config, upkeep->library, &options, &upkeep->stopping, &result, &error))
     g_message ("the store is larger than [store] limit=: %s", error->message);
   for (guint i = 0; result.versions && i < result.versions->len; i++)
     g_message ("%s is removed: the store is larger than [store] limit=",

@@ -83,6 +83,18 @@ read_hours (const char *text, ConfigHours *hours, GError **error)
   return TRUE;
 }
 
+static gboolean
+read_days (const char *text, guint *days, GError **error)
+{
+  Retention retention;
+
+  if (!g_str_has_suffix (text, "d") || !retention_parse (text, &retention, NULL))
+    return fail (error, "'%s' is not a number of days: write it as 30d, from 1d to %ud", text,
+                 RETENTION_DAYS_MAX);
+  *days = retention.days;
+  return TRUE;
+}
+
 gboolean
 config_key_set (const ConfigKey *key, gpointer structure, const char *text, GError **error)
 {
@@ -113,6 +125,8 @@ config_key_set (const ConfigKey *key, gpointer structure, const char *text, GErr
       return read_hours (text, field, error);
     case CONFIG_RETENTION:
       return retention_parse (text, field, error);
+    case CONFIG_DAYS:
+      return read_days (text, field, error);
     }
   g_return_val_if_reached (FALSE);
 }

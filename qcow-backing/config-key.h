@@ -20,6 +20,7 @@ typedef enum
   CONFIG_ADDRESS,   // char *, an IP address
   CONFIG_HOURS,     // ConfigHours
   CONFIG_RETENTION, // Retention
+  CONFIG_DAYS,      // guint, written as 30d
 } ConfigType;
 
 typedef struct

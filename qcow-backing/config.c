@@ -31,6 +31,7 @@ static const ConfigKey KEYS[] = {
   { "desktop", "virt-type", CONFIG_CHOICE, offsetof (Config, virt_type), "auto",
     .choices = "kvm,qemu,auto" },
   { "gc", "keep", CONFIG_RETENTION, offsetof (Config, keep), "5" },
+  { "gc", "hosts", CONFIG_DAYS, offsetof (Config, hosts_days), "30d" },
   { "store", "limit", CONFIG_SIZE, offsetof (Config, store_limit_bytes), "0", 0, DESKTOP_SIZE_MAX },
   { "network", "listen", CONFIG_ADDRESS, offsetof (Config, listen_address), "::" },
   { "network", "port", CONFIG_COUNT, offsetof (Config, port), "10890", 1, 65535 },

@@ -31,6 +31,7 @@ typedef struct
   guint64 spill_bytes;          // [desktop] spill: most that a desktop may spill to disk
   char *virt_type;              // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
   Retention keep;               // [gc] keep: versions of each image that gc leaves
+  guint hosts_days;             // [gc] hosts: what a silent host ran stays for so long
   guint64 store_limit_bytes;    // [store] limit: of a host that is no origin; 0: none
   char *listen_address;         // [network] listen: an IP address
   guint port;                   // [network] port

@@ -174,6 +174,14 @@ count_recent (const Gc *gc, const char *image, GArray *versions)
   return retention_count (keep, made, versions->len, g_get_real_time () / G_USEC_PER_SEC);
 }
 
+/* Whether another host runs NAME, for which this one may have to have its chunks.  */
+static gboolean
+is_elsewhere (const Gc *gc, const char *image, const char *name)
+{
+  return gc->options->elsewhere && origin_keeps (image_library_origin (gc->library), image)
+         && g_hash_table_contains (gc->options->elsewhere, name);
+}
+
 /* Decide on every version of IMAGE.  */
 static gboolean
 choose_versions (Gc *gc, const char *image, GError **error)
@@ -196,7 +204,8 @@ choose_versions (Gc *gc, const char *image, GError **error)
       g_autofree char *name = g_strdup_printf ("%s@%u", image, version);
       g_autofree char *named =
           channels ? channel_record_names_of (channels, version) : g_strdup ("");
-      gboolean is_needed = *named || g_hash_table_contains (gc->pins, name);
+      gboolean is_needed =
+          *named || g_hash_table_contains (gc->pins, name) || is_elsewhere (gc, image, name);
       if (!choose_version (gc, image, version, is_needed, versions->len - i <= recent, error))
         return FALSE;
     }

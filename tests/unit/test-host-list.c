@@ -56,6 +56,9 @@ test_bad_hosts (void)
     HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"desktops\":[1]"),
     HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"desktops\":[\"a/b\"]"),
     HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"desktops\":\"a\""),
+    HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"running\":[1]"),
+    HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"running\":[\"a/b\"]"),
+    HOST ("\"pc\"", "\"192.0.2.7\"", "1", "true", "0", ",\"running\":\"a/b@1\""),
   };
   static const struct
   {

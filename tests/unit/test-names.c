@@ -180,6 +180,8 @@ test_config (void)
     { "[gc]\nkeep=36501d\n", "[gc] keep: " },
     { "[gc]\nkeep=5 30d\n", "[gc] keep: " },
     { "[gc]\nkeep=4w\n", "[gc] keep: '4w' is out of range: write a number" },
+    { "[gc]\nhosts=30\n", "[gc] hosts: '30' is not a number of days" },
+    { "[gc]\nhosts=0d\n", "[gc] hosts: '0d' is not a number of days" },
     { "[image a]\nkeep=5\n", "[image a]: 'a' is not an image's name" },
     { "[image ]\n", "'' is not an image's name" },
     { "[image a/b@1]\n", "'a/b@1' is not an image's name" },
@@ -213,6 +215,7 @@ test_config (void)
     }
   g_autoptr (Config) defaults = load ("", NULL);
   g_assert_cmpuint (defaults->keep.versions, ==, 5);
+  g_assert_cmpuint (defaults->hosts_days, ==, 30);
   g_assert_cmpuint (defaults->overlay_bytes, >=, 512 * MiB);
   g_assert_cmpuint (defaults->overlay_bytes, <=, 4 * GiB);
   g_assert_cmpuint (defaults->cache_size_bytes, >=, 64 * MiB);
