@@ -13,6 +13,7 @@
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
 #include "qcow-backing/size.h"
+#include "rollout.h"
 
 #define TIMEOUT_SECONDS 5
 #define NAME_SIZE       200
@@ -23,6 +24,7 @@ typedef struct
   GHashTable *missing; // IMAGE@VERSION -> guint64 *, bytes; what gildd has counted
   Table *table;        // or
   JsonArray *array;    // with --json
+  GPtrArray *rollouts; // sentences for people
   gboolean failed;     // something could not be read, and was named on stderr
 } Listing;
 
@@ -155,6 +157,9 @@ list_image (Listing *listing, const char *image, gboolean *has_versions, GError 
     }
   if (channels)
     warn_if_expired (channels);
+  char *rollout = rollout_describe (listing->library, image);
+  if (rollout)
+    g_ptr_array_add (listing->rollouts, rollout);
   for (guint i = 0; i < versions->len; i++)
     {
       guint version = g_array_index (versions, guint, i);
@@ -201,6 +206,13 @@ list (Listing *listing, const Verb *verb, const char *only, GError **error)
   return found || image_library_fail_missing (only, 0, error);
 }
 
+static void
+print_rollouts (const Listing *listing)
+{
+  for (guint i = 0; i < listing->rollouts->len; i++)
+    printf ("%s\n", (const char *)listing->rollouts->pdata[i]);
+}
+
 ExitStatus
 verb_images (int argc, char **argv)
 {
@@ -243,6 +255,7 @@ verb_images (int argc, char **argv)
   else
     table = listing.table =
         table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "HERE", "NOTE", NULL);
+  g_autoptr (GPtrArray) rollouts = listing.rollouts = g_ptr_array_new_with_free_func (g_free);
   listing.missing = ask_missing (verb.config);
   gboolean ok = list (&listing, &verb, only, &error);
   image_library_free (listing.library);
@@ -252,6 +265,9 @@ verb_images (int argc, char **argv)
   if (verb.json)
     json_print_object (object);
   else
-    table_print (table);
+    {
+      table_print (table);
+      print_rollouts (&listing);
+    }
   return listing.failed ? EXIT_FAILED : EXIT_DONE;
 }

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#include "qcow-backing/fail.h"
-
 #define ESCAPE 0x1b
 #define BELL   0x07
 // A sequence that goes on for longer is no sequence: a guest that has begun one by mistake is heard
@@ -140,17 +138,4 @@ console_matcher_feed (ConsoleMatcher *matcher, const void *bytes, gsize size)
       if (pattern_step (&matcher->patterns[j], (char)at[i]) && matcher->found < 0)
         matcher->found = (int)j;
   return matcher->found;
-}
-
-gboolean
-console_text_check (const char *text, GError **error)
-{
-  gsize length = strlen (text);
-
-  if (length == 0 || length > CONSOLE_TEXT_MAX || !g_utf8_validate (text, -1, NULL))
-    return fail (error, "a text to wait for has 1 to %d bytes of UTF-8", CONSOLE_TEXT_MAX);
-  for (const char *at = text; *at; at++)
-    if (g_ascii_iscntrl (*at))
-      return fail (error, "a text to wait for has no control characters: write a part of one line");
-  return TRUE;
 }

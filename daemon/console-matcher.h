@@ -6,9 +6,7 @@
 // that end anywhere.
 #pragma once
 
-#include <glib.h>
-
-#define CONSOLE_TEXT_MAX 200 // bytes
+#include "qcow-backing/console-text.h"
 
 typedef struct ConsoleMatcher ConsoleMatcher;
 
@@ -20,7 +18,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ConsoleMatcher, console_matcher_free)
 /* Take the next SIZE bytes. Returns the number of the text whose last byte came first, counted from
    0 in the order of TEXTS, and -1 where none is complete yet. From a match on it says the same.  */
 int console_matcher_feed (ConsoleMatcher *matcher, const void *bytes, gsize size);
-
-/* Whether TEXT can be looked for: 1 to CONSOLE_TEXT_MAX bytes of UTF-8 and no control character.
- */
-gboolean console_text_check (const char *text, GError **error);

@@ -3,8 +3,8 @@
 
 #include "desktop-table.h"
 
+#include "domain-pin.h"
 #include "qcow-backing/fail.h"
-#include "qcow-backing/pins.h"
 #include "watched-desktop.h"
 
 struct DesktopTable
@@ -121,25 +121,11 @@ look (int timer, void *data)
   entry->report = report;
 }
 
-/* The pin of NAME if it belongs to DOMAIN.  */
-static Pin *
-find_pin (const Config *config, const char *name, virDomainPtr domain)
-{
-  g_autoptr (JsonNode) node = pin_load (config, name, NULL);
-  g_autoptr (Pin) pin = node ? pin_read (node, NULL) : NULL;
-  char uuid[VIR_UUID_STRING_BUFLEN];
-
-  if (!pin || pin->targets->len == 0 || virDomainGetUUIDString (domain, uuid) < 0
-      || g_ascii_strcasecmp (uuid, pin->uuid) != 0)
-    return NULL;
-  return g_steal_pointer (&pin);
-}
-
 void
 desktop_table_add (DesktopTable *table, virDomainPtr domain)
 {
   const char *name = virDomainGetName (domain);
-  Pin *pin = find_pin (table->config, name, domain);
+  Pin *pin = domain_pin (table->config, domain);
 
   if (!pin)
     return;

@@ -14,10 +14,10 @@
 
 #include <libvirt/virterror.h>
 
+#include "boots.h"
 #include "desktop-table.h"
 #include "libvirt-connection.h"
 #include "qcow-backing/fail.h"
-#include "qcow-backing/pins.h"
 #include "qcow-backing/spill-directory.h"
 #include "spill.h"
 
@@ -35,7 +35,8 @@ struct DesktopWatch
   virConnectPtr connection; // the thread's own
   gboolean is_lost;         // the connection; the thread's own
   DesktopTable *table;
-  GMutex lock; // guards what follows
+  Boots *boots; // the thread's own
+  GMutex lock;  // guards what follows
   GCond ended;
   gboolean is_ending, has_ended;
   char *trouble;
@@ -173,6 +174,7 @@ static void
 disconnect (DesktopWatch *watch)
 {
   desktop_table_clear (watch->table);
+  boots_disconnect (watch->boots);
   if (watch->connection)
     virConnectClose (watch->connection);
   watch->connection = NULL;
@@ -199,7 +201,8 @@ connect_anew (int timer, void *data)
     return;
   disconnect (watch);
   watch->connection = libvirt_connect (&error);
-  if (watch->connection && register_callbacks (watch, &error) && take_stock (watch, &error))
+  if (watch->connection && register_callbacks (watch, &error) && take_stock (watch, &error)
+      && boots_connect (watch->boots, watch->connection, &error))
     watch->n_failures = 0;
   else
     {
@@ -241,6 +244,7 @@ desktop_watch_start (const Config *config, GError **error)
     }
   watch->config = config;
   watch->table = desktop_table_new (config);
+  watch->boots = boots_new (config);
   g_mutex_init (&watch->lock);
   g_cond_init (&watch->ended);
   watch->thread = g_thread_new ("desktops", run, watch);
@@ -265,6 +269,7 @@ desktop_watch_stop (DesktopWatch *watch)
     return; // it waits for libvirt, and ends with the process
   g_thread_join (watch->thread);
   desktop_table_free (watch->table);
+  boots_free (watch->boots);
   g_mutex_clear (&watch->lock);
   g_cond_clear (&watch->ended);
   g_free (watch->trouble);

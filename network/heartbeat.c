@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "own-host.h"
+#include "qcow-backing/boot-counts.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/json-read.h"
@@ -39,7 +40,9 @@ struct Heartbeats
   gint64 looked_us;
   Host *own;
   HostListGeneration own_generation;
-  GPtrArray *images; // of HeartbeatImage *
+  GPtrArray *images;    // of HeartbeatImage *
+  GPtrArray *own_boots; // of BootCounts *
+  GHashTable *boots;    // host's name -> GPtrArray of BootCounts *
   guint64 crl;
   GHashTable *known; // origin's name -> Known *
 };
@@ -80,6 +83,9 @@ heartbeats_new (const Config *config, const char *name, ImageLibrary *library, H
   heartbeats->list = list;
   heartbeats->completeness = completeness;
   heartbeats->images = new_images ();
+  heartbeats->own_boots = boot_counts_list_new ();
+  heartbeats->boots =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
   heartbeats->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, known_free);
   g_mutex_init (&heartbeats->lock);
   return heartbeats;
@@ -94,6 +100,8 @@ heartbeats_free (Heartbeats *heartbeats)
   g_free (heartbeats->list_id);
   host_unref (heartbeats->own);
   g_ptr_array_unref (heartbeats->images);
+  g_ptr_array_unref (heartbeats->own_boots);
+  g_hash_table_unref (heartbeats->boots);
   g_hash_table_unref (heartbeats->known);
   g_mutex_clear (&heartbeats->lock);
   g_free (heartbeats);
@@ -143,6 +151,8 @@ look (Heartbeats *heartbeats)
   host_unref (old);
   g_ptr_array_unref (heartbeats->images);
   heartbeats->images = list_images (heartbeats->library);
+  g_ptr_array_unref (heartbeats->own_boots);
+  heartbeats->own_boots = boot_counts_load (heartbeats->config);
 }
 
 Host *
@@ -213,6 +223,30 @@ answer (Heartbeats *heartbeats, const char *host, JsonObject *known)
   return object;
 }
 
+GPtrArray *
+heartbeats_boots (Heartbeats *heartbeats, const char *host)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&heartbeats->lock);
+  const GPtrArray *boots = g_hash_table_lookup (heartbeats->boots, host);
+
+  return boots ? boot_counts_list_copy (boots) : NULL;
+}
+
+/* Take the boots that BODY of HOST tells of, if it does.  */
+static gboolean
+hear_boots (Heartbeats *heartbeats, const char *host, JsonObject *body, GError **error)
+{
+  if (!json_object_has_member (body, "boots"))
+    return TRUE;
+  JsonArray *array = json_read_array (body, "boots", BOOT_COUNTS_MAX, error);
+  GPtrArray *boots = array ? boot_counts_from_json (array, error) : NULL;
+  if (!boots)
+    return FALSE;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&heartbeats->lock);
+  g_hash_table_replace (heartbeats->boots, g_strdup (host), boots);
+  return TRUE;
+}
+
 JsonObject *
 heartbeats_hear (Heartbeats *heartbeats, const char *host, const char *address, JsonObject *body,
                  GError **error)
@@ -225,7 +259,8 @@ heartbeats_hear (Heartbeats *heartbeats, const char *host, const char *address, 
     fail (&cause, "its format is \"%s\", this gild reads \"%s\"", format, HEARTBEAT_FORMAT);
   else if (format)
     heard = host_from_heartbeat (host, address, body, g_get_monotonic_time (), &cause);
-  if (heard && !host_list_put (heartbeats->list, heard))
+  if (heard && hear_boots (heartbeats, heard->name, body, &cause)
+      && !host_list_put (heartbeats->list, heard))
     fail (&cause, "there are %d hosts already", HOSTS_MAX);
   if (cause)
     {
@@ -268,6 +303,7 @@ heartbeats_say (Heartbeats *heartbeats, const Host *origin, gboolean with_holdin
   json_object_remove_member (body, "address"); // and its connection
   json_object_remove_member (body, "seen");
   json_object_set_string_member (body, "format", HEARTBEAT_FORMAT);
+  json_object_set_array_member (body, "boots", boot_counts_to_json (heartbeats->own_boots));
   json_object_set_int_member (body, "crl", (gint64)heartbeats->crl);
   json_object_set_member (body, "known", known_to_json (known, with_holdings));
   return body;

@@ -3,9 +3,9 @@
 // hears who else does and which records there are.
 //
 //   { "format": "gild-heartbeat-1", "port", "origin", "publisher", "versions", "desktops",
-//   "running":
-//     as in host.h, "crl": number of its revocation list, 0 for none, "known": null or { "list",
-//     "reach", "holdings": number or null } }
+//     "running": as in host.h, "boots": as in boot-counts.h, may be left out, "crl": number of its
+//     revocation list, 0 for none, "known": null or { "list", "reach", "holdings": number or null }
+//   }
 //
 // and the answer:
 //
@@ -37,6 +37,10 @@ void heartbeats_set_crl (Heartbeats *heartbeats, guint64 number);
 
 /* This host, as it is now.  */
 Host *heartbeats_own_host (Heartbeats *heartbeats);
+
+/* What HOST has told of its desktops' boots since this process runs, of BootCounts, owned by the
+   caller; NULL: nothing.  */
+GPtrArray *heartbeats_boots (Heartbeats *heartbeats, const char *host);
 
 /* Hear BODY of HOST at ADDRESS; the answer.  Fails, with nothing changed, with
    G_IO_ERROR_INVALID_ARGUMENT.  */

@@ -67,6 +67,19 @@ add_replicas (GPtrArray *choices, const Config *config, const ImageLibrary *libr
     }
 }
 
+/* The version that a rollout is to bring here in place of PRESENT.  */
+static gboolean
+find_coming (const ImageLibrary *library, const UsedImage *used, guint present, guint *version)
+{
+  g_autoptr (ChannelRecord) record = image_library_load_channels (library, used->image, NULL);
+  const ChannelRollout *rollout = record ? channel_record_rollout (record, used->channel) : NULL;
+
+  if (!rollout || rollout->version == present)
+    return FALSE;
+  *version = rollout->version;
+  return TRUE;
+}
+
 static void
 add_used (GPtrArray *choices, const Config *config, const ImageLibrary *library)
 {
@@ -79,7 +92,10 @@ add_used (GPtrArray *choices, const Config *config, const ImageLibrary *library)
     {
       const UsedImage *image = used->pdata[i];
       guint version;
-      if (image_library_resolve (library, image->image, image->channel, &version, NULL))
+      if (!image_library_resolve (library, image->image, image->channel, &version, NULL))
+        continue;
+      add (choices, config, image->image, version, FALSE);
+      if (find_coming (library, image, version, &version))
         add (choices, config, image->image, version, FALSE);
     }
 }

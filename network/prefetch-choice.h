@@ -14,7 +14,8 @@ typedef struct
 
 /* The versions to be complete, of PrefetchChoice *, owned by the caller: those of the images that
    it is a replica of, at any time; and when the configuration lets it, those that the channels name
-   which its desktops use.  None if no other host is there to fetch from.  */
+   which its desktops use, and those that rollouts are to bring them.  None if no other host is
+   there to fetch from.  */
 GPtrArray *prefetch_choose (const Config *config, const ImageLibrary *library, HostList *list);
 
 /* Whether CHOICE may be fetched now, by the configuration and the clock.  */

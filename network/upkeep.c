@@ -15,10 +15,12 @@
 #include "running-versions.h"
 #include "qcow-backing/gc.h"
 #include "revocation.h"
+#include "rollouts.h"
 
-#define ROUND_SECONDS   10.0 // and as long again as a fifth of it, so that hosts do not fall in step
-#define ANXIOUS_SECONDS 2.0  // while no origin answers, or records are still to come
-#define HOLDINGS_ROUNDS 3    // in one of so many it asks what others have and run
+#define ROUND_SECONDS 10.0 // and as long again as a fifth of it, so that hosts do not fall in step
+#define ANXIOUS_SECONDS                                                                            \
+  2.0 // while no origin answers, records are still to come, or a rollout goes on
+#define HOLDINGS_ROUNDS 3 // in one of so many it asks what others have and run
 #define SCAN_CHUNKS     20000
 #define WARN_SECONDS    (G_GINT64_CONSTANT (24) * 3600)
 #define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
@@ -36,6 +38,7 @@ struct Upkeep
   RecordSync sync;
   OriginSync origin_sync;
   Prefetch *prefetch;
+  Rollouts *rollouts; // the thread's own
   gint stopping;
   gint64 measured_us; // the store's size; this and the next are the thread's own
   gint64 warned_us;   // of records that have expired
@@ -238,6 +241,7 @@ run (gpointer data)
       g_clear_error (&error);
       warn_of_expired (upkeep);
       keep_limit (upkeep);
+      more = rollouts_turn (upkeep->rollouts) || more;
       prefetch_poke (upkeep->prefetch);
       rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
     }
@@ -264,6 +268,7 @@ upkeep_start (const Config *config, const HostIdentity *identity, SiteClient *cl
   upkeep->origin_sync = (OriginSync){ &upkeep->sync, upkeep->heartbeats, identity, outbox };
   g_mutex_init (&upkeep->lock);
   g_cond_init (&upkeep->poked);
+  upkeep->rollouts = rollouts_new (config, library, list, upkeep->heartbeats);
   upkeep->prefetch = prefetch_start (config, &upkeep->sync, upkeep->completeness);
   upkeep->thread = g_thread_new ("upkeep", run, upkeep);
   return upkeep;
@@ -278,6 +283,7 @@ upkeep_stop (Upkeep *upkeep)
   upkeep_poke (upkeep);
   g_thread_join (upkeep->thread);
   prefetch_stop (upkeep->prefetch);
+  rollouts_free (upkeep->rollouts);
   heartbeats_free (upkeep->heartbeats);
   completeness_free (upkeep->completeness);
   image_library_free (upkeep->library);

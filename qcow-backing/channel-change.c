@@ -78,6 +78,17 @@ channel_change_begin (const ImageLibrary *library, const char *image, GError **e
   return check_no_rollout (record, error) ? g_steal_pointer (&record) : NULL;
 }
 
+/* What the channel of CHANGE names so far, other than what it is to name, be it on some hosts.  */
+static guint
+named_before (const ChannelRecord *record, const ChannelChange *change)
+{
+  const ChannelRollout *rollout = channel_record_rollout (record, change->channel);
+
+  return rollout && rollout->version != change->version
+             ? rollout->version
+             : channel_record_get (record, change->channel);
+}
+
 gboolean
 channel_change_apply (ChannelRecord *record, const ChannelChange *change, GError **error)
 {
@@ -90,15 +101,21 @@ channel_change_apply (ChannelRecord *record, const ChannelChange *change, GError
   const ChannelEvent event = { serial + 1,
                                (char *)change->channel,
                                change->version,
-                               channel_record_get (record, change->channel),
+                               named_before (record, change),
                                (char *)change->action,
                                now,
                                author,
                                (char *)change->note };
   record->serial = serial + 1;
   record->reserved = 0;
-  g_hash_table_insert (record->channels, g_strdup (change->channel),
-                       GUINT_TO_POINTER (change->version));
+  if (change->percent > 0 && change->percent < 100)
+    channel_record_set_rollout (record, change->channel, change->version, change->percent);
+  else
+    {
+      g_hash_table_remove (record->rollouts, change->channel);
+      g_hash_table_insert (record->channels, g_strdup (change->channel),
+                           GUINT_TO_POINTER (change->version));
+    }
   channel_history_add (record->history, &event);
   g_free (record->expires);
   record->expires = utc_date (CHANNEL_EXPIRES_DAYS);
@@ -127,9 +144,9 @@ list_versions (const ImageLibrary *library, const char *image)
   return g_string_free (text, FALSE);
 }
 
-/* Whether VERSION of IMAGE is there, record and index.  */
-static gboolean
-check_version (const ImageLibrary *library, const char *image, guint version, GError **error)
+gboolean
+channel_change_check_version (const ImageLibrary *library, const char *image, guint version,
+                              GError **error)
 {
   g_autoptr (GError) cause = NULL;
   g_autoptr (ImageVersion) loaded = image_library_load (library, image, version, &cause);
@@ -160,7 +177,7 @@ choose_version (const ImageLibrary *library, const ChannelRecord *record,
   *version = change->version ? change->version
                              : channel_history_before (record->history, change->channel, present);
   if (*version)
-    return check_version (library, record->image, *version, error);
+    return channel_change_check_version (library, record->image, *version, error);
   g_autofree char *versions = list_versions (library, record->image);
   return fail_code (
       error, G_IO_ERROR_NOT_FOUND,
@@ -184,24 +201,39 @@ run_locked (const ImageLibrary *library, const SigningKey *key, const char *imag
 }
 
 gboolean
-channel_change_run (const ImageLibrary *library, const SigningKey *key, const char *image,
-                    const ChannelChange *change, ChannelChangeResult *result, GError **error)
+channel_change_lock (const ImageLibrary *library, const char *image, ChannelLocks *locks,
+                     GError **error)
 {
   g_autoptr (GArray) versions = image_library_versions (library, image, error);
-  int store_lock, image_lock;
 
-  *result = (ChannelChangeResult){ 0 };
-  if (!versions || !channel_change_check (change, error))
+  if (!versions)
     return FALSE;
   if (versions->len == 0)
     return image_library_fail_missing (image, 0, error);
-  // gc must not take the version meanwhile.
-  store_lock = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
-  image_lock = store_lock < 0 ? -1 : image_library_lock (library, image, TRUE, error);
-  gboolean ok = image_lock >= 0 && run_locked (library, key, image, change, result, error);
-  if (image_lock >= 0)
-    close (image_lock);
-  if (store_lock >= 0)
-    close (store_lock);
+  locks->store = chunk_store_lock (image_library_store (library), CHUNK_STORE_LOCK_ADD, error);
+  locks->image = locks->store < 0 ? -1 : image_library_lock (library, image, TRUE, error);
+  if (locks->store >= 0 && locks->image < 0)
+    close (locks->store);
+  return locks->image >= 0;
+}
+
+void
+channel_change_unlock (const ChannelLocks *locks)
+{
+  close (locks->image);
+  close (locks->store);
+}
+
+gboolean
+channel_change_run (const ImageLibrary *library, const SigningKey *key, const char *image,
+                    const ChannelChange *change, ChannelChangeResult *result, GError **error)
+{
+  ChannelLocks locks;
+
+  *result = (ChannelChangeResult){ 0 };
+  if (!channel_change_check (change, error) || !channel_change_lock (library, image, &locks, error))
+    return FALSE;
+  gboolean ok = run_locked (library, key, image, change, result, error);
+  channel_change_unlock (&locks);
   return ok;
 }

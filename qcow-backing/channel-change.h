@@ -15,6 +15,7 @@ typedef struct
   const char *action; // CHANNEL_PUBLISH, …
   const char *by;     // who, as channel_change_author says; NULL: ask it
   const char *note;   // why; "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
+  guint percent;      // of the hosts, on which it shall name it; 0 and 100: all
 } ChannelChange;
 
 /* The checks that need nothing but CHANGE.  */
@@ -34,6 +35,21 @@ ChannelRecord *channel_change_begin (const ImageLibrary *library, const char *im
 gboolean channel_change_apply (ChannelRecord *record, const ChannelChange *change, GError **error);
 gboolean channel_change_write (const ImageLibrary *library, const SigningKey *key,
                                const ChannelRecord *record, GError **error);
+
+/* The locks under which channels of IMAGE, which has to be there, are changed: the store's against
+   gc, and the image's.  They are waited for.  */
+typedef struct
+{
+  int store, image;
+} ChannelLocks;
+gboolean channel_change_lock (const ImageLibrary *library, const char *image, ChannelLocks *locks,
+                              GError **error);
+void channel_change_unlock (const ChannelLocks *locks);
+
+/* Whether VERSION of IMAGE is there, record and index.  G_IO_ERROR_NOT_FOUND, with what there is,
+   where it is not.  */
+gboolean channel_change_check_version (const ImageLibrary *library, const char *image,
+                                       guint version, GError **error);
 
 typedef struct
 {

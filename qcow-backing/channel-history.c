@@ -44,6 +44,15 @@ channel_history_add (GPtrArray *history, const ChannelEvent *event)
   g_ptr_array_add (history, added);
 }
 
+/* Whether EVENT came to name its version by going back.  */
+static gboolean
+goes_back (const ChannelEvent *event)
+{
+  static const char *const ACTIONS[] = { CHANNEL_ROLLBACK, CHANNEL_BACK, CHANNEL_STOP, NULL };
+
+  return g_strv_contains (ACTIONS, event->action);
+}
+
 guint
 channel_history_before (const GPtrArray *history, const char *channel, guint version)
 {
@@ -51,7 +60,7 @@ channel_history_before (const GPtrArray *history, const char *channel, guint ver
     {
       const ChannelEvent *event = history->pdata[i];
       if (g_str_equal (event->channel, channel) && event->version == version
-          && event->from != version && !g_str_equal (event->action, CHANNEL_ROLLBACK))
+          && event->from != version && !goes_back (event))
         return event->from;
     }
   return 0;

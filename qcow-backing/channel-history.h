@@ -19,6 +19,9 @@
 #define CHANNEL_EDIT     "edit"
 #define CHANNEL_PROMOTE  "promote"
 #define CHANNEL_ROLLBACK "rollback"
+#define CHANNEL_STAGE    "stage" // of a rollout, which goes on
+#define CHANNEL_BACK     "back"  // a rollout went back by itself
+#define CHANNEL_STOP     "stop"  // or by command
 
 typedef struct
 {

@@ -30,6 +30,7 @@ static const ConfigKey KEYS[] = {
   { "desktop", "spill", CONFIG_SIZE, offsetof (Config, spill_bytes), "20GiB", 0, DESKTOP_SIZE_MAX },
   { "desktop", "virt-type", CONFIG_CHOICE, offsetof (Config, virt_type), "auto",
     .choices = "kvm,qemu,auto" },
+  { "desktop", "boot-time", CONFIG_COUNT, offsetof (Config, boot_seconds), "600", 5, 7200 },
   { "gc", "keep", CONFIG_RETENTION, offsetof (Config, keep), "5" },
   { "gc", "hosts", CONFIG_DAYS, offsetof (Config, hosts_days), "30d" },
   { "store", "limit", CONFIG_SIZE, offsetof (Config, store_limit_bytes), "0", 0, DESKTOP_SIZE_MAX },

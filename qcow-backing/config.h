@@ -29,6 +29,7 @@ typedef struct
   guint64 cache_size_bytes;     // [nbd] cache-size: decompressed chunks that nbdkit keeps
   guint64 overlay_bytes;        // [desktop] overlay: cap of one desktop's RAM overlay
   guint64 spill_bytes;          // [desktop] spill: most that a desktop may spill to disk
+  guint boot_seconds;           // [desktop] boot-time: in which a desktop comes up
   char *virt_type;              // [desktop] virt-type: "kvm", "qemu", or "auto": kvm where it works
   Retention keep;               // [gc] keep: versions of each image that gc leaves
   guint hosts_days;             // [gc] hosts: what a silent host ran stays for so long

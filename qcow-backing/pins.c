@@ -14,6 +14,7 @@
 #include "json-read.h"
 #include "file-write.h"
 #include "kept-overlays.h"
+#include "utc-date.h"
 
 #define LOCK           ".lock"
 #define NAME_MAX_BYTES 200
@@ -135,6 +136,17 @@ pin_directory_check (const char *text, GError **error)
 }
 
 static gboolean
+read_since (Pin *pin, JsonObject *object, GError **error)
+{
+  const char *since = json_object_has_member (object, "since")
+                          ? json_read_string (object, "since", UTC_DATE_SIZE_MAX, error)
+                          : "";
+
+  pin->since = g_strdup (since);
+  return since != NULL;
+}
+
+static gboolean
 read_directory (Pin *pin, JsonObject *object, GError **error)
 {
   if (!json_object_has_member (object, "directory"))
@@ -161,7 +173,7 @@ pin_read (JsonNode *node, GError **error)
   pin->keep = json_object_has_member (object, "keep");
   pin->uuid =
       pin->name ? g_strdup (json_read_string (object, "uuid", NAME_MAX_BYTES, error)) : NULL;
-  if (!pin->uuid || !read_directory (pin, object, error)
+  if (!pin->uuid || !read_directory (pin, object, error) || !read_since (pin, object, error)
       || (pin->keep && !json_read_boolean (object, "keep", &pin->keep, error))
       || !json_read_uint (object, "overlay", 0, DESKTOP_SIZE_MAX, &pin->overlay_bytes, error)
       || !json_read_uint (object, "spill", 0, DESKTOP_SIZE_MAX, &pin->spill_bytes, error)
@@ -181,6 +193,7 @@ pin_free (Pin *pin)
   g_free (pin->name);
   g_free (pin->uuid);
   g_free (pin->directory);
+  g_free (pin->since);
   g_ptr_array_unref (pin->targets);
   g_ptr_array_unref (pin->images);
   g_free (pin);

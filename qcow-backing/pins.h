@@ -46,6 +46,7 @@ typedef struct
   char *name;      // of the desktop
   char *uuid;      // of its domain
   char *directory; // where it is attached; NULL: it is a domain
+  char *since;     // when it was pinned; "" where that is not said
   guint64 overlay_bytes;
   guint64 spill_bytes; // 0: it may not spill
   gboolean keep;       // its overlays, at its end

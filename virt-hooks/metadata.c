@@ -8,6 +8,7 @@
 #include "domain-disk.h"
 #include "domain-xml.h"
 #include "qcow-backing/channel-record.h"
+#include "qcow-backing/console-text.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/size.h"
@@ -202,14 +203,25 @@ read_disk (Metadata *metadata, const xmlNode *element, GError **error)
   return FALSE;
 }
 
+/* The text by which gildd knows that the desktop is up.  */
+static gboolean
+read_ready (Metadata *metadata, const xmlNode *desktop, GError **error)
+{
+  metadata->ready = domain_xml_attribute (desktop, "ready");
+  if (!metadata->ready || console_text_check (metadata->ready, error))
+    return TRUE;
+  g_prefix_error (error, "ready: ");
+  return FALSE;
+}
+
 static gboolean
 read_desktop (Metadata *metadata, const xmlNode *desktop, GError **error)
 {
-  static const char *const KNOWN[] = { "overlay", "spill", NULL };
+  static const char *const KNOWN[] = { "overlay", "spill", "ready", NULL };
   gboolean has_overlay;
 
-  if (!check_attributes (desktop, KNOWN, "overlay and spill", error)
-      || !check_content (desktop, "disk", error)
+  if (!check_attributes (desktop, KNOWN, "overlay, spill and ready", error)
+      || !read_ready (metadata, desktop, error) || !check_content (desktop, "disk", error)
       || !read_size (desktop, "overlay", DESKTOP_OVERLAY_MIN, &metadata->overlay_bytes,
                      &has_overlay, error)
       || !read_size (desktop, "spill", 0, &metadata->spill_bytes, &metadata->has_spill, error))
@@ -294,6 +306,7 @@ metadata_free (Metadata *metadata)
     return;
   g_free (metadata->name);
   g_free (metadata->uuid);
+  g_free (metadata->ready);
   g_clear_pointer (&metadata->disks, g_ptr_array_unref);
   g_free (metadata);
 }

@@ -2,7 +2,8 @@
 // gild's metadata in a libvirt domain's XML: which images the domain's disks are.
 //
 //   <metadata>
-//     <gild:desktop xmlns:gild="urn:gild:desktop:1" overlay="2GiB" spill="20GiB">
+//     <gild:desktop xmlns:gild="urn:gild:desktop:1" overlay="2GiB" spill="20GiB"
+//                    ready="login:">
 //       <gild:disk target="vda" image="accounting/desktop" channel="production"/>
 //       <gild:disk target="vdb" image="accounting/erp" version="5"/>
 //     </gild:desktop>
@@ -34,6 +35,7 @@ typedef struct
   guint64 overlay_bytes; // 0: not given
   guint64 spill_bytes;
   gboolean has_spill; // FALSE: not given
+  char *ready;        // what it says on its console when it is up; NULL: not given
   GPtrArray *disks;   // of MetadataDisk *, in their order, 1 to DESKTOP_DISKS_MAX
 } Metadata;
 
