@@ -6,6 +6,7 @@
 
 #include "library-fixture.h"
 #include "network/heartbeat.h"
+#include "qcow-backing/boot-counts.h"
 #include "qcow-backing/json-read.h"
 
 typedef struct
@@ -171,6 +172,24 @@ test_images (Fixture *f, gconstpointer data)
   g_assert_cmpuint (crl, ==, 7);
 }
 
+/* How desktops came up is told to the origin.  */
+static void
+test_boots (Fixture *f, gconstpointer data)
+{
+  static const char TEXT[] =
+      "{\"format\":\"gild-boots-1\",\"versions\":[{\"ref\":\"demo/desktop@1\",\"started\":3,"
+      "\"up\":2,\"late\":1,\"gone\":0,\"resets\":5,\"crashes\":0}],\"running\":[]}";
+  g_autofree char *path = config_state_path (f->pc1.site.config, "boots.json", NULL);
+
+  g_assert_null (heartbeats_boots (f->origin.heartbeats, "pc1"));
+  g_assert_true (g_file_set_contents (path, TEXT, -1, NULL));
+  beat (f, &f->pc1, "pc1", "192.0.2.1", FALSE);
+  g_autoptr (GPtrArray) boots = heartbeats_boots (f->origin.heartbeats, "pc1");
+  const BootCounts *counts = boot_counts_find (boots, "demo/desktop@1");
+  g_assert_cmpuint (counts->started, ==, 3);
+  g_assert_cmpuint (counts->resets, ==, 5);
+}
+
 static void
 test_bad_bodies (Fixture *f, gconstpointer data)
 {
@@ -181,6 +200,10 @@ test_bad_bodies (Fixture *f, gconstpointer data)
     "{\"format\":\"gild-heartbeat-1\",\"port\":1,\"origin\":0,\"publisher\":false}",
     "{\"format\":\"gild-heartbeat-1\",\"port\":1,\"origin\":false,\"publisher\":false,"
     "\"versions\":7}",
+    "{\"format\":\"gild-heartbeat-1\",\"port\":1,\"origin\":false,\"publisher\":false,"
+    "\"boots\":7}",
+    "{\"format\":\"gild-heartbeat-1\",\"port\":1,\"origin\":false,\"publisher\":false,"
+    "\"boots\":[{\"ref\":\"a/b@1\"}]}",
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (BAD); i++)
@@ -229,5 +252,6 @@ main (int argc, char **argv)
   ADD ("live-without-repeating", test_live_without_repeating);
   ADD ("holdings", test_holdings);
   ADD ("images", test_images);
+  ADD ("boots", test_boots);
   return g_test_run ();
 }

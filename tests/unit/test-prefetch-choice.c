@@ -7,7 +7,9 @@
 #include "library-fixture.h"
 #include "network/prefetch-choice.h"
 #include "network/used-images.h"
+#include "qcow-backing/channel-change.h"
 #include "qcow-backing/pins.h"
+#include "qcow-backing/rollout-bucket.h"
 
 typedef struct
 {
@@ -102,6 +104,21 @@ test_used (Fixture *f, gconstpointer data)
   assert_choices (f, "");
 }
 
+/* What a rollout is to bring comes before it does.  */
+static void
+test_rollout (Fixture *f, gconstpointer data)
+{
+  const ChannelChange change = { "production", 3, CHANNEL_STAGE, "alice@srv", "", 1 };
+  g_autoptr (ChannelRecord) record = channel_change_begin (f->site.library, "demo/desktop", NULL);
+  gboolean is_first = rollout_bucket ("demo/desktop", 3, image_library_host (f->site.library)) == 0;
+
+  set_prefetch (f, "always");
+  run_desktop (f, "demo/desktop", "production");
+  g_assert_true (channel_change_apply (record, &change, NULL));
+  g_assert_true (channel_change_write (f->site.library, f->site.key, record, NULL));
+  assert_choices (f, is_first ? "demo/desktop@3" : "demo/desktop@2 demo/desktop@3");
+}
+
 static void
 test_time (Fixture *f, gconstpointer data)
 {
@@ -181,6 +198,7 @@ main (int argc, char **argv)
   g_test_add ("/prefetch-choice/" NAME, Fixture, NULL, set_up, FUNC, tear_down)
   ADD ("bad-file", test_bad_file);
   ADD ("used", test_used);
+  ADD ("rollout", test_rollout);
   ADD ("time", test_time);
   ADD ("replica", test_replica);
   ADD ("room", test_room);
