@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this host counts of its desktops' boots: STATE/boots.json.
+// What this host counts of its desktops' boots: STATE/images/boots.json.
 
 #include "boot-log.h"
 
@@ -127,7 +127,7 @@ boot_log_open (const Config *config)
 {
   BootLog *log = g_new0 (BootLog, 1);
 
-  log->path = config_state_path (config, "boots.json", NULL);
+  log->path = config_state_path (config, "images", "boots.json", NULL);
   log->versions = boot_counts_list_new ();
   log->running = g_ptr_array_new_with_free_func (boot_free);
   if (!load (log))

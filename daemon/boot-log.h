@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What this host counts of its desktops' boots: STATE/boots.json.
+// What this host counts of its desktops' boots: STATE/images/boots.json.
 //
 //   { "format": "gild-boots-1", "versions": [see boot-counts.h],
 //     "running": [{ "name": "pc1", "since": as its pin has it, "refs": ["accounting/desktop@7"],

@@ -120,7 +120,7 @@ on_time (int timer, void *data)
 static char *
 ready_text (const Boots *boots, virDomainPtr domain)
 {
-  char *xml = virDomainGetXMLDesc (domain, 0);
+  char *xml = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE); // as it was defined
   g_autoptr (Metadata) metadata =
       xml ? metadata_parse (xml, strlen (xml), boots->config->run_dir, NULL) : NULL;
 

@@ -149,7 +149,7 @@ boot_counts_from_json (JsonArray *array, GError **error)
 GPtrArray *
 boot_counts_load (const Config *config)
 {
-  g_autofree char *path = config_state_path (config, "boots.json", NULL);
+  g_autofree char *path = config_state_path (config, "images", "boots.json", NULL);
   gsize size;
   g_autofree char *text = file_read (path, FILE_SIZE_MAX, &size, NULL);
   g_autoptr (JsonNode) root = text ? json_read_object (text, size, BOOT_COUNTS_FORMAT, NULL) : NULL;

@@ -6,7 +6,7 @@
 //   [{ "ref": "accounting/desktop@7", "started": 12, "up": 11, "late": 1, "gone": 0, "resets": 2,
 //      "crashes": 0 }]
 //
-// It is in STATE/boots.json, which gildd writes (daemon/boot-watch.h), and in heartbeats.
+// It is in STATE/images/boots.json, which gildd writes (daemon/boot-log.h), and in heartbeats.
 #pragma once
 
 #include <json-glib/json-glib.h>
@@ -42,6 +42,6 @@ void boot_counts_add (BootCounts *sum, const BootCounts *more);
 JsonArray *boot_counts_to_json (const GPtrArray *list);
 GPtrArray *boot_counts_from_json (JsonArray *array, GError **error);
 
-/* What STATE/boots.json of CONFIG has of "versions"; an empty list where there is no such file, or
-   none that can be read.  */
+/* What STATE/images/boots.json of CONFIG has of "versions"; an empty list where there is no such
+   file, or none that can be read.  */
 GPtrArray *boot_counts_load (const Config *config);

@@ -232,6 +232,7 @@ rollout_plan_set_paused (const ImageLibrary *library, const char *image, gboolea
 void
 rollout_plan_remove_records (const ImageLibrary *library, const char *image)
 {
+  static const char *const KEPT[] = { "plan.json", "progress.json", NULL };
   g_autofree char *path = rollout_plan_path (library, image, NULL);
   g_autoptr (GDir) directory = g_dir_open (path, 0, NULL);
   const char *name;
@@ -239,7 +240,7 @@ rollout_plan_remove_records (const ImageLibrary *library, const char *image)
   while (directory && (name = g_dir_read_name (directory)))
     {
       g_autofree char *file = g_build_filename (path, name, NULL);
-      if (strstr (name, ".json.sig") || g_str_equal (name, PAUSED))
+      if (!g_strv_contains (KEPT, name))
         unlink (file);
     }
 }

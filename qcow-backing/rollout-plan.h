@@ -66,5 +66,5 @@ gboolean rollout_plan_is_paused (const ImageLibrary *library, const char *image)
 gboolean rollout_plan_set_paused (const ImageLibrary *library, const char *image, gboolean paused,
                                   GError **error);
 
-/* Remove the signed records that nobody needs any more, and a pause.  */
+/* Remove the signed records that nobody needs any more, a pause, and what a crash has left.  */
 void rollout_plan_remove_records (const ImageLibrary *library, const char *image);

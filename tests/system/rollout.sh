@@ -44,7 +44,7 @@ names ()
 # boots VERSION MEMBER: what desk has counted.
 boots ()
 {
-    jq ".versions[] | select(.ref == \"$IMAGE@$1\") | .$2" $state/boots.json
+    jq ".versions[] | select(.ref == \"$IMAGE@$1\") | .$2" $state/images/boots.json
 }
 
 boots_are ()

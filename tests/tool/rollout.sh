@@ -96,7 +96,7 @@ has_booted ()
     local version="{\"ref\":\"$IMAGE@1\",\"started\":20,\"up\":20,\"late\":0,\"gone\":0,\"resets\":0,\"crashes\":0}"
     version+=",{\"ref\":\"$IMAGE@$2\",\"started\":$3,\"up\":$4,\"late\":$5,\"gone\":0,\"resets\":0,\"crashes\":$6}"
     echo "{\"format\":\"gild-boots-1\",\"versions\":[$version],\"running\":[]}" >"$tmp/$1/new.json"
-    mv "$tmp/$1/new.json" "$tmp/$1/state/boots.json"
+    mv "$tmp/$1/new.json" "$tmp/$1/state/images/boots.json"
 }
 
 # status JQ: of the rollout.

@@ -179,7 +179,7 @@ test_boots (Fixture *f, gconstpointer data)
   static const char TEXT[] =
       "{\"format\":\"gild-boots-1\",\"versions\":[{\"ref\":\"demo/desktop@1\",\"started\":3,"
       "\"up\":2,\"late\":1,\"gone\":0,\"resets\":5,\"crashes\":0}],\"running\":[]}";
-  g_autofree char *path = config_state_path (f->pc1.site.config, "boots.json", NULL);
+  g_autofree char *path = config_state_path (f->pc1.site.config, "images", "boots.json", NULL);
 
   g_assert_null (heartbeats_boots (f->origin.heartbeats, "pc1"));
   g_assert_true (g_file_set_contents (path, TEXT, -1, NULL));

@@ -214,7 +214,9 @@ static void
 set_up (Fixture *f, gconstpointer data)
 {
   f->directory = g_dir_make_tmp ("gild-rollout-XXXXXX", NULL);
+  g_autofree char *images = g_build_filename (f->directory, "images", NULL);
   f->config = (Config){ .state_dir = f->directory };
+  g_assert_cmpint (g_mkdir (images, 0755), ==, 0);
 }
 
 static void
@@ -319,7 +321,7 @@ test_damaged_log (Fixture *f, gconstpointer data)
     "", "[]", "{\"format\":\"gild-boots-1\",\"versions\":[],\"running\":[1]}",
     "{\"format\":\"gild-boots-1\",\"versions\":[{\"ref\":\"a/b@1\",\"started\":-1}],\"running\":[]}"
   };
-  g_autofree char *path = g_build_filename (f->directory, "boots.json", NULL);
+  g_autofree char *path = g_build_filename (f->directory, "images", "boots.json", NULL);
 
   for (gsize i = 0; i < G_N_ELEMENTS (TEXTS); i++)
     {
