@@ -32,6 +32,7 @@ static const struct
   { "keep", verb_keep, "keep what a desktop writes when it is shut down" },
   { "key", verb_key, "carry the keys of the site to another publisher" },
   { "mount", verb_mount, "mount the copy's file system, in the command of gild edit" },
+  { "nightly", verb_nightly, "update images by their scripts: edit, check, promote, report" },
   { "promote", verb_promote, "have a channel name a version" },
   { "publish", verb_publish, "make the next version of an image from a disk image file" },
   { "replica", verb_replica, "have this host keep whole images for the others" },
@@ -62,6 +63,16 @@ print_message (const char *domain, GLogLevelFlags level, const char *message, gp
   fprintf (stderr, "gild: %s\n", message);
 }
 
+ExitStatus
+gild_run_verb (int argc, char **argv)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (VERBS); i++)
+    if (g_str_equal (argv[0], VERBS[i].name))
+      return VERBS[i].run (argc, argv);
+  fprintf (stderr, "gild: '%s' is not a verb of gild; `gild --help` lists them\n", argv[0]);
+  return EXIT_USAGE;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -85,9 +96,5 @@ main (int argc, char **argv)
       puts ("gild " PACKAGE_VERSION);
       return EXIT_DONE;
     }
-  for (gsize i = 0; i < G_N_ELEMENTS (VERBS); i++)
-    if (g_str_equal (argv[1], VERBS[i].name))
-      return VERBS[i].run (argc - 1, argv + 1);
-  fprintf (stderr, "gild: '%s' is not a verb of gild; `gild --help` lists them\n", argv[1]);
-  return EXIT_USAGE;
+  return gild_run_verb (argc - 1, argv + 1);
 }

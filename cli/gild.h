@@ -44,6 +44,9 @@ ExitStatus verb_fail (const Verb *verb, const GError *error);
 /* The same for a usage error, with a hint at --help; returns EXIT_USAGE.  */
 ExitStatus verb_usage (const Verb *verb, const GError *error);
 
+/* Run the verb that ARGV begins with.  */
+ExitStatus gild_run_verb (int argc, char **argv);
+
 /* Open the images of VERB's configuration as the owner of the store, who this process is from then
  * on.  */
 ImageLibrary *verb_open_library (const Verb *verb, GError **error);
@@ -56,6 +59,10 @@ void passphrase_free (char *passphrase); // wipes it
 /* Have gildd and nbdkit run; *RUN says whether they do, since where systemd does not run, starting
    them is for the user, who is told.  */
 gboolean services_start (const Verb *verb, gboolean *run, GError **error);
+
+/* The hosts in ANSWER, gildd's to GET /hosts, or with NAME (may be NULL) that one of them; of Host
+   *, owned by the caller.  */
+GPtrArray *hosts_read (JsonObject *answer, const char *name, GError **error);
 
 /* Print OBJECT to stdout, for --json.  */
 void json_print_object (JsonObject *object);
@@ -103,6 +110,7 @@ ExitStatus verb_join (int argc, char **argv);
 ExitStatus verb_keep (int argc, char **argv);
 ExitStatus verb_key (int argc, char **argv);
 ExitStatus verb_mount (int argc, char **argv);
+ExitStatus verb_nightly (int argc, char **argv);
 ExitStatus verb_promote (int argc, char **argv);
 ExitStatus verb_publish (int argc, char **argv);
 ExitStatus verb_replica (int argc, char **argv);

@@ -90,9 +90,8 @@ print_versions (const Host *host)
   table_print (table);
 }
 
-/* The hosts in OBJECT, gildd's answer, or with NAME that one of them.  */
-static GPtrArray *
-read_hosts (JsonObject *object, const char *name, GError **error)
+GPtrArray *
+hosts_read (JsonObject *object, const char *name, GError **error)
 {
   g_autoptr (GPtrArray) hosts = g_ptr_array_new_with_free_func ((GDestroyNotify)host_unref);
   JsonArray *array = json_read_array (object, "hosts", HOSTS_MAX + 1, error);
@@ -143,7 +142,7 @@ list (const Verb *verb, const char *name)
   g_autoptr (JsonNode) answer =
       control_call (socket, "GET", "/hosts", NULL, TIMEOUT_SECONDS, &error);
   JsonObject *object = answer ? json_node_get_object (answer) : NULL;
-  g_autoptr (GPtrArray) hosts = object ? read_hosts (object, name, &error) : NULL;
+  g_autoptr (GPtrArray) hosts = object ? hosts_read (object, name, &error) : NULL;
 
   if (!hosts)
     return verb_fail (verb, error);

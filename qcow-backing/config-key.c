@@ -95,6 +95,18 @@ read_days (const char *text, guint *days, GError **error)
   return TRUE;
 }
 
+static gboolean
+set_words (const char *text, char **words, GError **error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  if (!g_shell_parse_argv (text, NULL, NULL, &cause))
+    return fail (error, "'%s' is not a line of words: %s", text, cause->message);
+  g_free (*words);
+  *words = g_str_equal (text, "none") ? NULL : g_strdup (text);
+  return TRUE;
+}
+
 gboolean
 config_key_set (const ConfigKey *key, gpointer structure, const char *text, GError **error)
 {
@@ -127,6 +139,8 @@ config_key_set (const ConfigKey *key, gpointer structure, const char *text, GErr
       return retention_parse (text, field, error);
     case CONFIG_DAYS:
       return read_days (text, field, error);
+    case CONFIG_WORDS:
+      return set_words (text, field, error);
     }
   g_return_val_if_reached (FALSE);
 }

@@ -21,6 +21,7 @@ typedef enum
   CONFIG_HOURS,     // ConfigHours
   CONFIG_RETENTION, // Retention
   CONFIG_DAYS,      // guint, written as 30d
+  CONFIG_WORDS,     // char *, split as a shell does; NULL for "none"
 } ConfigType;
 
 typedef struct

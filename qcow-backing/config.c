@@ -42,11 +42,20 @@ static const ConfigKey KEYS[] = {
     .choices = "always,night,never" },
   { "fetch", "night", CONFIG_HOURS, offsetof (Config, night), "22:00-06:00" },
   { "fetch", "day-limit", CONFIG_SIZE, offsetof (Config, day_limit_bytes), "0", 0, TiB },
+  { "nightly", "scripts", CONFIG_PATH, offsetof (Config, nightly_scripts),
+    SYSCONFDIR "/gild/nightly.d" },
+  { "nightly", "timeout", CONFIG_COUNT, offsetof (Config, nightly_timeout_seconds), "7200", 1,
+    86400 },
+  { "nightly", "hosts-wait", CONFIG_COUNT, offsetof (Config, nightly_hosts_wait_seconds), "900", 0,
+    86400 },
+  { "nightly", "report", CONFIG_WORDS, offsetof (Config, nightly_report), "none" },
 };
 
 /* Of [image DEPARTMENT/NAME]; what has no default here has it in KEYS.  */
 static const ConfigKey IMAGE_KEYS[] = {
   { IMAGE_GROUP, "keep", CONFIG_RETENTION, offsetof (ConfigImage, keep) },
+  { IMAGE_GROUP, "check", CONFIG_WORDS, offsetof (ConfigImage, check) },
+  { IMAGE_GROUP, "promote", CONFIG_WORDS, offsetof (ConfigImage, promote) },
 };
 
 static const ConfigKey *
@@ -137,6 +146,8 @@ image_free (gpointer data)
   ConfigImage *image = data;
 
   g_free (image->image);
+  g_free (image->check);
+  g_free (image->promote);
   g_free (image);
 }
 
@@ -229,6 +240,8 @@ config_free (Config *config)
   g_free (config->virt_type);
   g_free (config->listen_address);
   g_free (config->prefetch);
+  g_free (config->nightly_scripts);
+  g_free (config->nightly_report);
   g_ptr_array_unref (config->departments);
   g_ptr_array_unref (config->images);
   g_clear_pointer (&config->any_image, image_free);

@@ -20,6 +20,8 @@ typedef struct
 {
   char *image;    // NULL: any that has no group of its own
   Retention keep; // keep: versions that gc leaves; else that of [gc]
+  char *check;    // check: options of gild check at night; NULL: none; "no": no check
+  char *promote;  // promote: options of gild promote at night; NULL: none
 } ConfigImage;
 
 typedef struct
@@ -41,8 +43,12 @@ typedef struct
   char *prefetch;               // [fetch] prefetch: "always", "night" or "never"
   ConfigHours night;            // [fetch] night
   guint64 day_limit_bytes;      // [fetch] day-limit: a second, for prefetch by day; 0: none
-  GPtrArray *departments;       // of ConfigDepartment
-  GPtrArray *images;            // of ConfigImage
+  char *nightly_scripts;        // [nightly] scripts: a directory; absolute
+  guint nightly_timeout_seconds;    // [nightly] timeout: of a script
+  guint nightly_hosts_wait_seconds; // [nightly] hosts-wait: for the other hosts to have it
+  char *nightly_report;             // [nightly] report: a command; NULL: none
+  GPtrArray *departments;           // of ConfigDepartment
+  GPtrArray *images;                // of ConfigImage
   ConfigImage *any_image;
 } Config;
 

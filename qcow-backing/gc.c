@@ -379,12 +379,12 @@ sweep_damaged (Gc *gc, GError **error)
 /* Not before it is sure that no power cut brings a record back, also one that a gc which crashed
    has removed.  */
 static gboolean
-sweep_litter (Gc *gc, const Config *config, GError **error)
+sweep_litter (Gc *gc, GError **error)
 {
   g_autofree char *images = image_library_path (gc->library, "", NULL);
 
   return file_system_sync (images, error) && litter_sweep (gc->library, error)
-         && check_results_sweep (config, gc->library, error);
+         && check_results_sweep (gc->config, gc->library, error);
 }
 
 gboolean
@@ -407,9 +407,9 @@ gc_run (const Config *config, ImageLibrary *library, const GcOptions *options,
   gc.spares = g_ptr_array_new_with_free_func (spare_free);
   gc.doomed = g_ptr_array_new_with_free_func (doomed_free);
   gc.unneeded = g_array_new (FALSE, FALSE, sizeof (ChunkId));
-  gboolean ok = choose_all (&gc, error) && remove_versions (&gc, config, error)
-                && (options->dry_run || sweep_litter (&gc, config, error))
-                && sweep_chunks (&gc, error) && sweep_damaged (&gc, error);
+  gboolean ok = choose_all (&gc, error) && remove_versions (&gc, error)
+                && (options->dry_run || sweep_litter (&gc, error)) && sweep_chunks (&gc, error)
+                && sweep_damaged (&gc, error);
   g_clear_pointer (&gc.pins, g_hash_table_unref);
   chunk_set_free (gc.needed);
   g_ptr_array_unref (gc.spares);

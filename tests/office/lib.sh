@@ -6,6 +6,7 @@
 #   add_host srv1                one more host, with nothing on it; add_host srv1 $'[fetch]\nprefetch=never' configures it
 #   on srv1 gild init site       a command on that host
 #   start_host srv1
+#   start_libvirt_on pc1         a libvirtd of its own, for its guests
 #   join srv1 pc1                pc1 enters srv1's site
 #   unplug pc1; plug pc1         its cable
 #
@@ -100,6 +101,22 @@ start_host ()
 {
     on "$1" gild-services start >>"$office_log" 2>&1 || { show_host "$1"; return 1; }
     at_exit "stop_host $1"
+}
+
+# start_libvirt_on NAME: a libvirtd of that host's own, beside desk's (start_libvirt, which comes first).
+start_libvirt_on ()
+{
+    # shellcheck disable=SC2016
+    on "$1" bash -euc 'for directory in /etc/libvirt/qemu /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
+            mount -t tmpfs -o mode=755 gild-test "$directory"
+        done
+        mkdir -p /var/lib/libvirt/qemu /var/log/libvirt/qemu'
+    start_on "$1" virtlogd >"$tmp/$1-virtlogd.log" 2>&1
+    stop_at_exit "$started_pid"
+    wait_for 20 on "$1" test -S /run/libvirt/virtlogd-sock
+    start_on "$1" libvirtd --timeout 0 --config "$srcdir/demo/libvirtd.conf" >"$tmp/$1-libvirtd.log" 2>&1
+    stop_at_exit "$started_pid"
+    wait_for 60 on "$1" virsh version || { diag_file "$tmp/$1-libvirtd.log"; return 1; }
 }
 
 stop_host ()

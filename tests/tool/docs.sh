@@ -86,9 +86,9 @@ test_plugin ()
 # "[gc] keep 5" for each key. The state directory's default is configure's to say.
 code_keys ()
 {
-    sed -nE '/ KEYS\[\] = \{/,/^\};/p' "$srcdir/qcow-backing/config.c" | tr -d '\n' |
+    sed -nE '/ KEYS\[\] = \{/,/^\};/p' "$srcdir/qcow-backing/config.c" | tr -s ' \n' ' ' |
         grep -oE '\{ "[a-z-]+", "[a-z-]+", CONFIG_[A-Z_]+, offsetof \([^)]*\), [A-Z]*"? ?"?[^",]*"' |
-        sed -E -e 's/LOCALSTATEDIR "/"\/var/' -e 's/\{ "([a-z-]+)", "([a-z-]+)", .* "([^"]*)"$/[\1] \2 \3/' | sort
+        sed -E -e 's/LOCALSTATEDIR "/"\/var/' -e 's/SYSCONFDIR "/"\/etc/' -e 's/\{ "([a-z-]+)", "([a-z-]+)", .* "([^"]*)"$/[\1] \2 \3/' | sort
 }
 
 page_keys ()
