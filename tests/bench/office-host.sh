@@ -123,7 +123,21 @@ boot_bytes ()
     awk '{ for (c = int($3 / 65536); c * 65536 < $3 + $4; c++) if (!seen[c]++) print c + 1 }' "$requests" |
         awk 'NR == FNR { wanted[$1]; next } FNR in wanted { print substr($0, 1, 4) "/" $0 ".cacnk" }' - "$tmp/ids" |
         sort -u >"$tmp/boot-chunks"
-    on srv1 bash -c 'cd /var/lib/gild/store.castr && xargs stat -c %s 2>/dev/null' <"$tmp/boot-chunks" | awk '{ n += $1 } END { print n }'
+    on srv1 bash -c 'cd /var/lib/gild/store.castr && xargs stat -c "%n %s" 2>/dev/null' <"$tmp/boot-chunks" |
+        sed 's,^..../\(.*\)\.cacnk,\1,' >"$tmp/chunk-sizes"
+    awk '{ n += $2 } END { print n }' "$tmp/chunk-sizes"
+}
+
+# link_floor FILE: seconds that the boot takes at least if all of its chunks come over $LINK: one after the other, in the
+# order in which they are read, with nothing else on the link. Needs what boot_bytes has left.
+link_floor ()
+{
+    awk '{ n[NR] = n[$5] + $1; for (c = int($3 / 65536); c * 65536 < $3 + $4; c++) print n[NR], c + 1 }' "$1" | sort -n |
+        awk -v rate="$(awk -v link="${LINK%mbit}" 'BEGIN { print link * 125000 * 1448 / 1514 }')" -v think="$(think "$1")" '
+            FILENAME == ARGV[1] { size[$1] = $2 }
+            FILENAME == ARGV[2] { id[FNR] = $1 }
+            FILENAME == "-" && !came[id[$2]]++ { at += size[id[$2]] / rate; if (at - $1 > late) late = at - $1 }
+            END { print think + late }' "$tmp/chunk-sizes" "$tmp/ids" -
 }
 
 # think FILE: seconds from its first request to its last with a server that answers at once.
@@ -191,6 +205,8 @@ start_site ()
     start_host srv1
     on srv1 gild publish demo/debian "$golden_debian" >>"$office_log" 2>&1
     figure boot-bytes "$(boot_bytes)"
+    figure one-floor-seconds "$(link_floor "$tmp/boot.requests")"
+    figure fast-floor-seconds "$(link_floor "$tmp/fast.requests")"
     # The admin's own look at the new version is its first boot.
     boots gild srv1
     figure first-boot-seconds "$slowest"

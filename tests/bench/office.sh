@@ -17,6 +17,18 @@ office_row ()
     row "${@:2}"
 }
 
+# beyond_row NAME THINK STOCK: what that boot takes beyond what its guest thinks, which no server can make shorter.
+beyond_row ()
+{
+    [ -n "$(figure "$3")" ] || return 0
+    office_row "$1" 'the same, beyond what the guest thinks' s "$(beyond "$1" "$2")" 'qemu-nbd, overlay' "$(beyond "$3" "$2")" ''
+}
+
+beyond ()
+{
+    awk -v a="$(figure "$1")" -v b="$(figure "$2")" 'BEGIN { print a - b }'
+}
+
 rows_of_office ()
 {
     local boot stock
@@ -38,7 +50,11 @@ rows_of_office ()
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'one PC alone' "$(figure one-cold-seconds)" 1.5
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'qemu-nbd, overlays' "$(figure stock-all-seconds)" ''
     office_row one-cold-seconds 'one cold PC over 100 Mbit/s' s "$(figure one-cold-seconds)" 'qemu-nbd, overlay' "$stock" 0.5
+    beyond_row one-cold-seconds think-seconds stock-one-seconds
+    office_row one-cold-seconds 'the same' s "$(figure one-cold-seconds)" "the link's time for its chunks" "$(figure one-floor-seconds)" 1.1
     office_row one-fast-seconds "the same, a boot of $(figure fast-think-seconds) s" s "$(figure one-fast-seconds)" 'qemu-nbd, overlay' "$(figure stock-fast-seconds)" 0.5
+    beyond_row one-fast-seconds fast-think-seconds stock-fast-seconds
+    office_row one-fast-seconds 'the same' s "$(figure one-fast-seconds)" "the link's time for its chunks" "$(figure fast-floor-seconds)" 1.1
     office_row prefetched-bytes 'after prefetch, out of the origin' bytes "$(figure prefetched-bytes)" 'the chunks of a boot' "$boot" 0.01
     office_row prefetched-seconds 'after prefetch' s "$(figure prefetched-seconds)" 'a local qcow2' "$(figure local-seconds)" 1.1
     office_row whole-link 'whole image over 1 Gbit/s' '% of the link' "$(figure whole-link)" '' '' '>=90'
