@@ -6,14 +6,24 @@
 #include <stdio.h>
 
 #include "daemon/control-client.h"
+#include "qcow-backing/printable.h"
 
 #define TIMEOUT_SECONDS 5
+
+/* MEMBER of OBJECT, as it may be shown, or NULL; the caller's.  */
+static char *
+get_line (JsonObject *object, const char *member)
+{
+  const char *text = json_object_get_string_member_with_default (object, member, NULL);
+
+  return text ? printable_line (text) : NULL;
+}
 
 static void
 print_network (JsonObject *object)
 {
-  const char *host = json_object_get_string_member_with_default (object, "host", NULL);
-  const char *trouble = json_object_get_string_member_with_default (object, "network", NULL);
+  g_autofree char *host = get_line (object, "host");
+  g_autofree char *trouble = get_line (object, "network");
 
   if (host)
     printf ("host:      %s, and %" G_GINT64_FORMAT " others\n", host,
@@ -25,14 +35,16 @@ print_network (JsonObject *object)
 static void
 print_text (JsonObject *object)
 {
-  const char *trouble = json_object_get_string_member_with_default (object, "libvirt", NULL);
-  const char *site = json_object_get_string_member_with_default (object, "site", NULL);
+  g_autofree char *version = get_line (object, "version");
+  g_autofree char *trouble = get_line (object, "libvirt");
+  g_autofree char *site = get_line (object, "site");
+  g_autofree char *state = get_line (object, "state");
   gint64 damaged = json_object_get_int_member_with_default (object, "damaged", 0);
 
-  printf ("gildd:     %s\n", json_object_get_string_member_with_default (object, "version", "?"));
+  printf ("gildd:     %s\n", version ? version : "?");
   printf ("site:      %s\n", site ? site : "none; run `gild init SITE`");
   print_network (object);
-  printf ("state:     %s\n", json_object_get_string_member_with_default (object, "state", "?"));
+  printf ("state:     %s\n", state ? state : "?");
   printf ("images:    %" G_GINT64_FORMAT "\n",
           json_object_get_int_member_with_default (object, "images", 0));
   printf ("desktops:  %" G_GINT64_FORMAT " running\n",

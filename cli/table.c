@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A table on stdout, its columns as wide as their contents.
+// A table on stdout, its columns as wide as their contents, which do nothing to a terminal.
 
 #include "gild.h"
 
 #include <stdio.h>
+
+#include "qcow-backing/printable.h"
 
 struct Table
 {
@@ -17,7 +19,7 @@ add_cells (Table *table, const char *first, va_list args)
   guint n = 0;
 
   for (const char *cell = first; cell; cell = va_arg (args, const char *), n++)
-    g_ptr_array_add (table->cells, g_strdup (cell));
+    g_ptr_array_add (table->cells, printable_line (cell));
   return n;
 }
 

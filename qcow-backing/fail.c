@@ -5,19 +5,7 @@
 
 #include <errno.h>
 
-/* TEXT, which may be cut in the middle of a character, as one line that does nothing to a
-   terminal.  */
-static char *
-make_printable (const char *text)
-{
-  g_autofree char *valid = g_utf8_make_valid (text, -1);
-  g_autoptr (GString) line = g_string_new (NULL);
-
-  for (const char *at = valid; *at; at = g_utf8_next_char (at))
-    g_string_append_unichar (line,
-                             g_unichar_isprint (g_utf8_get_char (at)) ? g_utf8_get_char (at) : ' ');
-  return g_string_free (g_steal_pointer (&line), FALSE);
-}
+#include "printable.h"
 
 static void set_error (GError **error, GQuark domain, int code, const char *format, va_list args)
     G_GNUC_PRINTF (4, 0);
@@ -26,7 +14,7 @@ static void
 set_error (GError **error, GQuark domain, int code, const char *format, va_list args)
 {
   g_autofree char *text = g_strdup_vprintf (format, args);
-  g_autofree char *sentence = make_printable (text);
+  g_autofree char *sentence = printable_line (text);
 
   g_set_error_literal (error, domain, code, sentence);
 }
