@@ -11,7 +11,7 @@
 #include "qcow-backing/json-read.h"
 
 #define TIMEOUT_SECONDS 30
-#define POLL_US         (G_USEC_PER_SEC / 5)
+#define POLL_US         (G_USEC_PER_SEC / 20)
 
 /* Ask gildd for REF, and how far it is.  */
 static JsonNode *

@@ -26,11 +26,12 @@ struct IncomingChunks
   int fd; // of .incoming
   GThread *flusher;
   guint next_temporary; // atomic
-  GMutex flush_lock;    // one flush at a time; taken before lock
-  GMutex lock;          // guards what follows
-  GCond changed;        // there is something to flush, or the flusher shall end
-  GArray *added;        // of ChunkId, which the next flush takes
-  GHashTable *present;  // set of ChunkId *, owned: what is in .incoming
+  GMutex flush_lock;    // one flush at a time; taken before lock; guards has_directory
+  guint8 has_directory[G_MAXUINT16 + 1]; // 1: the store's for ids that begin so was seen
+  GMutex lock;                           // guards what follows
+  GCond changed;                         // there is something to flush, or the flusher shall end
+  GArray *added;                         // of ChunkId, which the next flush takes
+  GHashTable *present;                   // set of ChunkId *, owned: what is in .incoming
   guint64 added_bytes;
   gboolean is_ending;
 };
@@ -67,15 +68,20 @@ make_chunk_directory (ChunkStore *store, const char *file, GError **error)
          || fail_errno (error, "make %s/%s", chunk_store_path (store), directory);
 }
 
-/* Move ID, whose bytes are on the disk, to its name in the store.  */
+/* Move ID, whose bytes are on the disk, to its name in the store.  A store that fills needs a new
+   directory for almost each chunk, so one that was not seen yet is made beforehand.  */
 static gboolean
 name_chunk (IncomingChunks *incoming, const ChunkId *id, GError **error)
 {
+  guint8 *has_directory = &incoming->has_directory[id->bytes[0] << 8 | id->bytes[1]];
   int store_fd = chunk_store_fd (incoming->store);
   char file[CHUNK_FILE_SIZE], hex[CHUNK_HEX_SIZE];
 
   chunk_id_to_hex (id, hex);
   chunk_store_file (id, file);
+  if (!*has_directory && !make_chunk_directory (incoming->store, file, error))
+    return FALSE;
+  *has_directory = TRUE;
   if (renameat (incoming->fd, hex, store_fd, file) == 0)
     return TRUE;
   if (errno == ENOENT && faccessat (incoming->fd, hex, F_OK, 0) < 0)
