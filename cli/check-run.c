@@ -39,6 +39,7 @@ static const struct
   { "the root account is locked", "it has given up and would ask for root's password" },
   { "grub rescue>", "GRUB finds no system" },
 };
+#define N_SIGNALS 3
 #define TEXTS_MAX (1 + G_N_ELEMENTS (TROUBLES))
 
 typedef struct
@@ -50,6 +51,7 @@ typedef struct
   const char *texts[TEXTS_MAX + 1]; // that it looks for: the one of readiness first, if any
   ScriptKeeper *script;
   guint agent_timer; // 0: the agent is not asked
+  guint signals[N_SIGNALS];
   gboolean is_over;
   CheckOutcome outcome;
 } CheckRun;
@@ -236,12 +238,22 @@ start_script (CheckRun *run, const char *console, GError **error)
   return run->script != NULL;
 }
 
+static void
+catch_signals (CheckRun *run)
+{
+  static const int SIGNALS[N_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+
+  for (gsize i = 0; i < N_SIGNALS; i++)
+    run->signals[i] = g_unix_signal_add (SIGNALS[i], on_interrupt, run);
+}
+
 static gboolean
 start (CheckRun *run, virConnectPtr connection, const CheckDirectory *directory, GError **error)
 {
   static const TransientCalls CALLS = { on_event, on_agent, on_console };
   g_autofree char *console = check_directory_file (directory, CHECK_CONSOLE_FILE);
 
+  catch_signals (run);
   prepare_matcher (run);
   run->log = console_log_open (console, error);
   if (!run->log)
@@ -254,17 +266,11 @@ start (CheckRun *run, virConnectPtr connection, const CheckDirectory *directory,
 static void
 wait_for_verdict (CheckRun *run)
 {
-  static const int SIGNALS[] = { SIGINT, SIGTERM, SIGHUP };
-  guint sources[G_N_ELEMENTS (SIGNALS) + 1];
+  guint timer = g_timeout_add_seconds (run->plan->timeout_seconds, on_timeout, run);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (SIGNALS); i++)
-    sources[i] = g_unix_signal_add (SIGNALS[i], on_interrupt, run);
-  sources[G_N_ELEMENTS (SIGNALS)] =
-      g_timeout_add_seconds (run->plan->timeout_seconds, on_timeout, run);
   while (!run->is_over && virEventRunDefaultImpl () == 0)
     continue;
-  for (gsize i = 0; i < G_N_ELEMENTS (sources); i++)
-    g_source_remove (sources[i]);
+  g_source_remove (timer);
   if (run->agent_timer)
     g_source_remove (run->agent_timer);
 }
@@ -289,6 +295,8 @@ end (CheckRun *run)
 {
   g_autoptr (GError) error = NULL;
 
+  for (gsize i = 0; i < N_SIGNALS; i++)
+    g_source_remove (run->signals[i]);
   script_keeper_end (run->script);
   if (run->domain && !transient_domain_end (run->domain, &error))
     g_message ("%s", error->message);
