@@ -20,6 +20,7 @@ static const struct
   { "define", verb_define, "define a desktop in libvirt from a template" },
   { "desktops", verb_desktops, "list desktops, what they run and how full their overlays are" },
   { "detach", verb_detach, "end that, and throw the writes away" },
+  { "diff", verb_diff, "say how two versions differ" },
   { "edit", verb_edit, "change a private copy of an image, and publish what has changed" },
   { "export", verb_export, "write a version to a qcow2 file" },
   { "fetch", verb_fetch, "have all of a version on this host, so that it boots offline" },

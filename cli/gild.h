@@ -98,6 +98,7 @@ ExitStatus verb_check (int argc, char **argv);
 ExitStatus verb_define (int argc, char **argv);
 ExitStatus verb_desktops (int argc, char **argv);
 ExitStatus verb_detach (int argc, char **argv);
+ExitStatus verb_diff (int argc, char **argv);
 ExitStatus verb_edit (int argc, char **argv);
 ExitStatus verb_export (int argc, char **argv);
 ExitStatus verb_fetch (int argc, char **argv);

@@ -7,6 +7,7 @@
 
 #include "daemon/control-client.h"
 #include "image-history.h"
+#include "image-usage.h"
 #include "network/host.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
@@ -221,10 +222,12 @@ verb_images (int argc, char **argv)
   g_autoptr (Table) table = NULL;
   g_autoptr (JsonObject) object = NULL;
   Listing listing = { 0 };
-  gboolean history = FALSE;
+  gboolean history = FALSE, du = FALSE;
   const GOptionEntry options[] = {
     { "history", 0, 0, G_OPTION_ARG_NONE, &history,
       "Show who made which channel of IMAGE name which version, when and why", NULL },
+    { "du", 0, 0, G_OPTION_ARG_NONE, &du, "Show what versions and images cost the store alone",
+      NULL },
     G_OPTION_ENTRY_NULL,
   };
   ExitStatus status;
@@ -239,6 +242,11 @@ verb_images (int argc, char **argv)
   const char *only = verb.argc ? verb.argv[0] : NULL;
   if (only && !image_name_check (only, &error))
     return verb_usage (&verb, error);
+  if (history && du)
+    {
+      fail (&error, "--history and --du are two lists: give one");
+      return verb_usage (&verb, error);
+    }
   if (history && !only)
     {
       fail (&error, "--history is of one image: name it");
@@ -246,6 +254,8 @@ verb_images (int argc, char **argv)
     }
   if (history)
     return image_history_print (&verb, only, &error) ? EXIT_DONE : verb_fail (&verb, error);
+  if (du)
+    return image_usage_print (&verb, only, &error) ? EXIT_DONE : verb_fail (&verb, error);
   if (verb.json)
     {
       object = json_object_new ();

@@ -3,7 +3,7 @@
 # Every verb explains itself, refuses what it does not know with status 2, and has its options in the manual.
 . "$(dirname "$0")/lib.sh"
 
-readonly VERBS='init invite join key publish capture keep promote rollback images export verify gc define desktops status fetch hosts replica attach detach serve edit mount check nightly'
+readonly VERBS='init invite join key publish capture keep promote rollback images export verify gc define desktops status fetch hosts replica attach detach serve edit mount check nightly diff'
 
 printf '[paths]\nstate=%s\nrun=%s\n' "$tmp/state" "$tmp/run" >"$tmp/gild.conf"
 export GILD_CONFIG=$tmp/gild.conf
