@@ -61,7 +61,7 @@ void passphrase_free (char *passphrase); // wipes it
 gboolean services_start (const Verb *verb, gboolean *run, GError **error);
 
 /* The hosts in ANSWER, gildd's to GET /hosts, or with NAME (may be NULL) that one of them; of Host
-   *, owned by the caller.  */
+ *, owned by the caller.  */
 GPtrArray *hosts_read (JsonObject *answer, const char *name, GError **error);
 
 /* Print OBJECT to stdout, for --json.  */

@@ -222,11 +222,19 @@ rest (Upkeep *upkeep, double seconds)
   upkeep->is_poked = FALSE;
 }
 
+static void
+save_hosts (Upkeep *upkeep)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!host_list_save (upkeep->list, &error))
+    g_message ("%s", error->message);
+}
+
 static gpointer
 run (gpointer data)
 {
   Upkeep *upkeep = data;
-  g_autoptr (GError) error = NULL;
 
   completeness_scan (upkeep->completeness, SCAN_CHUNKS);
   for (guint round = 0; !g_atomic_int_get (&upkeep->stopping); round++)
@@ -236,15 +244,14 @@ run (gpointer data)
       gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
       call_silent (upkeep);
       completeness_scan (upkeep->completeness, SCAN_CHUNKS); // also what has just come
-      if (!host_list_save (upkeep->list, &error))
-        g_message ("%s", error->message);
-      g_clear_error (&error);
+      save_hosts (upkeep);
       warn_of_expired (upkeep);
       keep_limit (upkeep);
       more = rollouts_turn (upkeep->rollouts) || more;
       prefetch_poke (upkeep->prefetch);
       rest (upkeep, more ? ANXIOUS_SECONDS : ROUND_SECONDS);
     }
+  save_hosts (upkeep); // what was heard since: gc goes by it while no gildd runs
   return NULL;
 }
 

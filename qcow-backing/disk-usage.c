@@ -69,8 +69,7 @@ add_version (DiskUsages *usages, const char *image, guint number, const Owner *w
   if (!version)
     return FALSE;
   for (gsize i = 0; i < index_n_chunks (version->index); i++)
-    if (!index_chunk_is_zero (version->index, i))
-      add_chunk (usages, index_chunk_id (version->index, i), who);
+    add_chunk (usages, index_chunk_id (version->index, i), who); // also zeros: the store has them
   for (guint i = 0; i < version->record->index_chunks->len; i++)
     add_chunk (usages, &g_array_index (version->record->index_chunks, ChunkId, i), who);
   return TRUE;

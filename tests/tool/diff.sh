@@ -27,7 +27,7 @@ bytes_on_disk ()
 new_site
 run_fails 'one version' 2 '.' gild diff a/disk@1
 run_fails 'three' 2 '.' gild diff a/disk@1 2 3
-run_fails 'no image' 2 'a@1' gild diff a@1 2
+run_fails 'no image' 2 "'a' is not an image" gild diff a@1 2
 run_fails 'a number that is none' 2 '02' gild diff a/disk@1 02
 run_fails 'an image that is not there' 1 'a/disk' gild diff a/disk@1 2
 run_fails '--du of it' 1 'a/disk' gild images --du a/disk
