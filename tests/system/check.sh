@@ -208,7 +208,7 @@ debugfs -w "$tmp/broken.raw?offset=1048576" -R 'rm /etc/fstab' >"$tmp/debugfs.lo
 debugfs -w "$tmp/broken.raw?offset=1048576" -R "write $tmp/fstab /etc/fstab" >>"$tmp/debugfs.log" 2>&1
 run_ok 'publish one whose fstab is broken' gild publish demo/debian "$tmp/broken.raw" --format raw
 not_up 'it is not up' 'not up: .*(emergency mode|root)' check_debian
-dd if=/dev/zero of="$tmp/broken.raw" bs=440 count=1 conv=notrunc status=none
+dd if=/dev/zero of="$tmp/broken.raw" bs=512 count=1 conv=notrunc status=none
 run_ok 'publish one without a boot loader' gild publish demo/debian "$tmp/broken.raw" --format raw
 not_up 'it is not up' 'not up: it was reset' check_debian
 leaves_no_vm 'nothing of a VM is left'

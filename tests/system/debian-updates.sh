@@ -46,7 +46,7 @@ image_takes_updates_here ()
     done
     (cd "$root" && sed -n 's,^/\(.\),\1,p' "var/lib/dpkg/info/$UPDATED_PACKAGE.list" |
         while read -r part; do
-            [ -d "$part" ] && [ ! -L "$part" ] || cp -a --parents "$part" "$package"
+            [ -d "$part" ] || cp -a --parents "$part" "$package"
         done)
     umount "$root"
     rmdir "$root"

@@ -84,7 +84,7 @@ lock_is_free ()
     flock --nonblock "$NIGHT/.lock" true
 }
 
-: >>/etc/gild/gild.conf
+mkdir -p /etc/gild
 printf '[nightly]\nhosts-wait=0\n' >>/etc/gild/gild.conf
 
 test_nothing_to_upgrade ()
@@ -105,7 +105,7 @@ test_nothing_to_upgrade ()
 test_broken ()
 {
     run_ok 'a second Debian' gild publish demo/second "$golden"
-    script demo/debian 'qemu-io -f qcow2 -c "write -z 0 440" "$GILD_DISK"'
+    script demo/debian 'qemu-io -f qcow2 -c "write -z 0 512" "$GILD_DISK"'
     script demo/second "$(mounted 'echo "/dev/nowhere /srv ext4 defaults,x-systemd.device-timeout=1s 0 2" >>"$directory/etc/fstab"')"
     configure demo/debian '--virt-type qemu --memory 768MiB --timeout 3m'
     configure demo/second '--virt-type qemu --memory 768MiB --timeout 5m'
