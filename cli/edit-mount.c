@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "left-behind.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/fuse-disk.h"
 #include "qcow-backing/site.h"
@@ -32,6 +33,21 @@ give_to_owner (const char *disk, const ChildIdentity *owner, GError **error)
   return done;
 }
 
+/* What was unmounted an instant ago may still be written back.  */
+static gboolean
+wait_until_free (const char *disk, GError **error)
+{
+  g_autofree char *directory = g_path_get_dirname (disk);
+  g_autofree char *name = g_path_get_basename (disk);
+  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  gboolean is_free =
+      fd >= 0 ? left_behind_wait (fd, name, directory, error) : fail_errno (error, "%s", directory);
+
+  if (fd >= 0)
+    close (fd);
+  return is_free;
+}
+
 gboolean
 edit_mount (const EditMount *mount, GError **error)
 {
@@ -48,7 +64,8 @@ edit_mount (const EditMount *mount, GError **error)
   if (geteuid () != 0)
     return fail (error, "only root can mount an image: run gild edit with sudo");
   if (!site_owner_identity (mount->config, &disk.identity, error)
-      || !give_to_owner (mount->disk, &disk.identity, error))
+      || !give_to_owner (mount->disk, &disk.identity, error)
+      || !wait_until_free (mount->disk, error))
     return FALSE;
   int fd = fuse_disk_open (&disk, error);
   gboolean done = fd >= 0 && attach_mount (fd, &attach, error);

@@ -21,6 +21,10 @@ enum
   N_CALLBACKS
 };
 
+/* A firmware may reset the machine again while it starts: resets that come so soon one after the
+   other are one.  */
+#define RESET_SECONDS 30
+
 struct Boots
 {
   const Config *config;
@@ -39,6 +43,7 @@ typedef struct
   gboolean is_whole;    // it was followed from its start
   gboolean has_crashed; // as libvirt has said
   int timer;            // when it should be up; -1: it is, or was late
+  gint64 reset_us;      // when it was reset last; 0: not yet
 } Boot;
 
 /* libvirt frees nothing of ours.  */
@@ -194,9 +199,14 @@ static void
 on_reboot (virConnectPtr connection, virDomainPtr domain, void *data)
 {
   Boots *boots = data;
+  Boot *boot = g_hash_table_lookup (boots->followed, virDomainGetName (domain));
+  gint64 now_us = g_get_monotonic_time ();
 
-  if (g_hash_table_contains (boots->followed, virDomainGetName (domain)))
-    boot_log_reset (boots->log, virDomainGetName (domain));
+  if (!boot)
+    return;
+  if (boot->reset_us == 0 || now_us - boot->reset_us > RESET_SECONDS * G_TIME_SPAN_SECOND)
+    boot_log_reset (boots->log, boot->name);
+  boot->reset_us = now_us;
 }
 
 static void
