@@ -59,9 +59,13 @@ privilege_empty_bounding_set (void)
 gboolean
 privilege_use_files_as (uid_t uid, gid_t gid)
 {
+  int signal = 0; // on the parent's death; the kernel forgets it with the identity
+
+  prctl (PR_GET_PDEATHSIG, &signal);
   setfsuid (0); // who is not root cannot change the group
   setfsgid (gid);
   setfsuid (uid);
+  prctl (PR_SET_PDEATHSIG, signal);
   errno = EPERM;
   // Neither call says whether it worked; a user that there is none of changes nothing.
   return setfsuid ((uid_t)-1) == (int)uid && setfsgid ((gid_t)-1) == (int)gid;
