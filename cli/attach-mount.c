@@ -12,7 +12,6 @@
 
 #include "qcow-backing/fail.h"
 #include "qcow-backing/loop-device.h"
-#include "qcow-backing/partition-table.h"
 #include "qcow-backing/size.h"
 
 static gboolean
@@ -82,19 +81,27 @@ end_with_parent (gpointer parent)
 }
 
 gboolean
-attach_run (char **argv, GError **error)
+attach_ask (char **argv, char **answer, GError **error)
 {
   g_autofree char *said = NULL;
   int status;
 
-  if (!g_spawn_sync (NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, end_with_parent,
-                     GINT_TO_POINTER (getpid ()), NULL, &said, &status, error))
+  if (!g_spawn_sync (NULL, argv, NULL, answer ? 0 : G_SPAWN_STDOUT_TO_DEV_NULL, end_with_parent,
+                     GINT_TO_POINTER (getpid ()), answer, &said, &status, error))
     return FALSE;
   if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
     return TRUE;
+  if (answer)
+    g_clear_pointer (answer, g_free);
   g_strstrip (said);
   said[strcspn (said, "\n")] = '\0';
   return fail (error, "%s", *said ? said : "it ended without a word");
+}
+
+gboolean
+attach_run (char **argv, GError **error)
+{
+  return attach_ask (argv, NULL, error);
 }
 
 gboolean
@@ -114,17 +121,23 @@ mount_device (const char *device, const char *directory, const char *options, GE
 }
 
 gboolean
-attach_mount (int file_fd, const AttachMount *mount, GError **error)
+attach_find_partition (int file_fd, int partition, Partition *part, GError **error)
 {
   off_t size = lseek (file_fd, 0, SEEK_END);
-  g_autoptr (GArray) partitions = NULL;
-  g_autofree char *device = NULL;
-  Partition part;
 
   if (size < 0)
     return fail_errno (error, "cannot measure the disk");
-  partitions = partition_table_read (read_file, &file_fd, (guint64)size, error);
-  if (!partitions || !choose (partitions, mount->partition, (guint64)size, &part, error))
+  g_autoptr (GArray) partitions = partition_table_read (read_file, &file_fd, (guint64)size, error);
+  return partitions && choose (partitions, partition, (guint64)size, part, error);
+}
+
+gboolean
+attach_mount (int file_fd, const AttachMount *mount, GError **error)
+{
+  g_autofree char *device = NULL;
+  Partition part;
+
+  if (!attach_find_partition (file_fd, mount->partition, &part, error))
     return FALSE;
   int loop = loop_device_open (file_fd, part.offset_bytes, part.size_bytes, mount->loop_name,
                                &device, error);

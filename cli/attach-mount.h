@@ -2,7 +2,7 @@
 // What gild attach does with the disk, once it is a file: partition, loop device, file system.
 #pragma once
 
-#include <glib.h>
+#include "qcow-backing/partition-table.h"
 
 typedef struct
 {
@@ -19,8 +19,14 @@ typedef struct
 /* Whether PARTITION can be one.  */
 gboolean attach_check_partition (int partition, GError **error);
 
+/* The part of the disk FILE_FD that is meant by PARTITION.  */
+gboolean attach_find_partition (int file_fd, int partition, Partition *part, GError **error);
+
 /* Mount the disk that is the file FILE_FD.  When it is unmounted nothing of it is left.  */
 gboolean attach_mount (int file_fd, const AttachMount *mount, GError **error);
 
 /* Run ARGV, and wait for its end.  A failure is what it said.  */
 gboolean attach_run (char **argv, GError **error);
+
+/* The same; *ANSWER, owned by the caller, is what it printed.  */
+gboolean attach_ask (char **argv, char **answer, GError **error);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A qcow2 overlay as a file of this host's kernel: qemu-storage-daemon exports it by FUSE.
+// A version, or a qcow2 overlay over it, as a file of this host's kernel: qemu-storage-daemon
+// exports it by FUSE.
 //
 //   caller, root        opens /dev/fuse, mounts it nowhere (fsopen(2)), opens the file that is its
 //   root
@@ -85,23 +86,36 @@ escape_commas (const char *value)
   return g_strjoinv (",,", parts);
 }
 
+/* Add to ARGV the OVERLAY over the node "golden", and its export.  */
+static void
+add_overlay (GStrvBuilder *argv, const char *overlay)
+{
+  g_autofree char *path = escape_commas (overlay);
+  // Locked: so others see that somebody has it (the hook's sweep).
+  g_autofree char *file =
+      g_strdup_printf ("driver=file,node-name=file,discard=unmap,locking=on,filename=%s", path);
+
+  g_strv_builder_add_many (
+      argv, "--blockdev", file, "--blockdev",
+      "driver=qcow2,node-name=disk,file=file,backing=golden,discard=unmap,detect-zeroes=unmap",
+      "--export", "type=fuse,id=disk,node-name=disk,writable=on,mountpoint=" FUSE_FD_PATH, NULL);
+}
+
 static char **
 build_argv (const FuseDisk *disk)
 {
   g_autoptr (GStrvBuilder) argv = g_strv_builder_new ();
-  g_autofree char *overlay = escape_commas (disk->overlay);
   g_autofree char *socket = escape_commas (disk->nbd_socket);
   g_autofree char *golden = g_strdup_printf (
       "driver=nbd,node-name=golden,read-only=on,server.type=unix,server.path=%s,export=%s,reconnect-delay=%d",
       socket, disk->export, FUSE_DISK_RECONNECT_SECONDS);
-  // Locked: so others see that somebody has it (the hook's sweep).
-  g_autofree char *file =
-      g_strdup_printf ("driver=file,node-name=file,discard=unmap,locking=on,filename=%s", overlay);
 
-  g_strv_builder_add_many (
-      argv, QEMU_STORAGE_DAEMON, "--blockdev", golden, "--blockdev", file, "--blockdev",
-      "driver=qcow2,node-name=disk,file=file,backing=golden,discard=unmap,detect-zeroes=unmap",
-      "--export", "type=fuse,id=disk,node-name=disk,writable=on,mountpoint=" FUSE_FD_PATH, NULL);
+  g_strv_builder_add_many (argv, QEMU_STORAGE_DAEMON, "--blockdev", golden, NULL);
+  if (disk->overlay)
+    add_overlay (argv, disk->overlay);
+  else
+    g_strv_builder_add_many (argv, "--export",
+                             "type=fuse,id=disk,node-name=golden,mountpoint=" FUSE_FD_PATH, NULL);
   return g_strv_builder_end (argv);
 }
 
@@ -127,7 +141,8 @@ list_unneeded (const FuseDisk *disk)
   for (guint i = 0; i < mounts->len; i++)
     {
       const char *place = ((Mount *)mounts->pdata[i])->place;
-      gboolean needed = is_below (disk->overlay, place) || is_below (disk->nbd_socket, place)
+      gboolean needed = (disk->overlay && is_below (disk->overlay, place))
+                        || is_below (disk->nbd_socket, place)
                         || is_below (QEMU_STORAGE_DAEMON, place);
       for (gsize j = 0; j < G_N_ELEMENTS (LIBRARIES); j++)
         needed = needed || is_below (place, LIBRARIES[j]);
@@ -249,13 +264,13 @@ fail_said (int said_fd, GError **error)
                n > 0 ? (last_line ? last_line + 1 : said) : "it ended without a word");
 }
 
-/* The file that is mounted as MOUNT_FD.  Waits until the server answers; if it dies, that is an
-   error, since nobody else has its end of FUSE.  */
+/* The file that is mounted as MOUNT_FD, to be used by MODE.  Waits until the server answers; if it
+   dies, that is an error, since nobody else has its end of FUSE.  */
 static int
-open_file (int mount_fd, int said_fd, GError **error)
+open_file (int mount_fd, int said_fd, int mode, GError **error)
 {
   g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", mount_fd);
-  int fd = open (path, O_RDWR | O_CLOEXEC);
+  int fd = open (path, mode | O_CLOEXEC);
 
   if (fd < 0)
     fail_said (said_fd, error);
@@ -286,10 +301,22 @@ fuse_disk_open (const FuseDisk *disk, GError **error)
   gboolean started = said_fd >= 0 && start_server (disk, fuse_fd, said_fd, error);
   close (fuse_fd); // or the server's death would not be noticed
   if (started)
-    fd = open_file (mount_fd, said_fd, error);
+    fd = open_file (mount_fd, said_fd, disk->overlay ? O_RDWR : O_RDONLY, error);
   if (mount_fd >= 0)
     close (mount_fd);
   if (said_fd >= 0)
     close (said_fd);
   return fd;
+}
+
+/* QEMU 7.2 answers the last request once more when the file system is gone, as libfuse gives it
+   that again; within the answer it finds the file system gone, and so on until its stack is full,
+   if it has to wait for the answer, as of a read.  For the size of the file it does not.  */
+void
+fuse_disk_close (int fd)
+{
+  struct statx status;
+
+  statx (fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_SIZE, &status);
+  close (fd);
 }
