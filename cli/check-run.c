@@ -325,11 +325,13 @@ check_run (const CheckPlan *plan, virConnectPtr connection, const CheckDirectory
   return run.outcome;
 }
 
-/* Whether NAME is of a check that does not run, and a desktop of this configuration's, which has a
-   pin.  */
+/* Whether DOMAIN is of a check that does not run, and a desktop of this configuration's, which has
+   a pin.  */
 static gboolean
-is_leftover (const Config *config, const char *name)
+is_leftover (virDomainPtr domain, gpointer data)
 {
+  const Config *config = data;
+  const char *name = virDomainGetName (domain);
   g_autofree char *pin_file = g_strconcat (name, ".json", NULL);
   g_autofree char *pin = config_run_path (config, "desktops", pin_file, NULL);
 
@@ -341,17 +343,5 @@ is_leftover (const Config *config, const char *name)
 gboolean
 check_run_sweep (const Config *config, virConnectPtr connection, GError **error)
 {
-  virDomainPtr *domains = NULL;
-  int n = virConnectListAllDomains (connection, &domains, VIR_CONNECT_LIST_DOMAINS_TRANSIENT);
-
-  if (n < 0)
-    return libvirt_fail (error, "list domains");
-  for (int i = 0; i < n; i++)
-    {
-      if (is_leftover (config, virDomainGetName (domains[i])))
-        virDomainDestroy (domains[i]); // fails where another check does it
-      virDomainFree (domains[i]);
-    }
-  free (domains);
-  return TRUE;
+  return transient_domain_sweep (connection, is_leftover, (gpointer)config, error);
 }

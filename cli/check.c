@@ -7,60 +7,41 @@
 #include "gild.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "check-run.h"
 #include "daemon/console-matcher.h"
-#include "desktop-xml.h"
 #include "qcow-backing/duration.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
 #include "qcow-backing/site.h"
-#include "qcow-backing/size.h"
 #include "qcow-backing/utc-date.h"
-#include "virt-hooks/transient-xml.h"
+#include "vm-options.h"
 
-#define TEMPLATE_DEFAULT "linux"
-#define TIMEOUT_DEFAULT  "5m"
-#define MEMORY_MIN       (16 * MiB)
+#define TIMEOUT_DEFAULT "5m"
 
 /* The options, and what they come to.  */
 typedef struct
 {
-  char *channel, *template, *virt_type, *memory, *ready, *script, *timeout;
+  char *channel, *ready, *script, *timeout;
+  VmOptions vm;
   gboolean agent;
   char *image;
   guint version; // 0: the channel's, until that is known
   guint timeout_seconds;
-  const char *type;
-  TransientValues values;
 } Check;
 
 static void
 check_clear (Check *check)
 {
   g_free (check->channel);
-  g_free (check->template);
-  g_free (check->virt_type);
-  g_free (check->memory);
   g_free (check->ready);
   g_free (check->script);
   g_free (check->timeout);
   g_free (check->image);
+  vm_options_clear (&check->vm);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Check, check_clear)
-
-static gboolean
-read_memory (Check *check, GError **error)
-{
-  if (!check->memory)
-    return TRUE;
-  return size_parse (check->memory, &check->values.memory_bytes, error)
-         && (check->values.memory_bytes >= MEMORY_MIN
-             || fail (error, "a VM with %s of memory does not run: write 16MiB or more",
-                      check->memory));
-}
 
 /* What was asked for, which is wrong or right whatever there is on this host.  */
 static gboolean
@@ -72,12 +53,11 @@ read_options (Check *check, const Verb *verb, GError **error)
     return fail (error, "both a version and --channel are given: leave one out");
   if ((check->agent ? 1 : 0) + (check->ready ? 1 : 0) + (check->script ? 1 : 0) > 1)
     return fail (error, "--agent, --ready and --script say what is up: leave one");
-  check->type = desktop_xml_virt_type (verb->config, check->virt_type, error);
-  return check->type && (!check->channel || channel_name_check (check->channel, error))
+  return vm_options_read (&check->vm, verb->config, error)
+         && (!check->channel || channel_name_check (check->channel, error))
          && (!check->ready || console_text_check (check->ready, error))
          && duration_parse (check->timeout ? check->timeout : TIMEOUT_DEFAULT,
-                            &check->timeout_seconds, error)
-         && read_memory (check, error);
+                            &check->timeout_seconds, error);
 }
 
 /* Find the version, and that its record and index are good.  */
@@ -94,18 +74,6 @@ find_version (Check *check, const Config *config, GError **error)
   g_autoptr (ImageVersion) version =
       image_library_load (library, check->image, check->version, error);
   return version != NULL;
-}
-
-static char *
-make_xml (const Check *check, const Config *config, const char *domain, GError **error)
-{
-  const TemplateValues values = {
-    .name = domain, .image = check->image, .version = check->version, .virt_type = check->type
-  };
-  const char *template = check->template ? check->template : TEMPLATE_DEFAULT;
-  g_autofree char *xml = desktop_xml_render (config, template, values, error);
-
-  return xml ? transient_xml (xml, strlen (xml), &check->values, error) : NULL;
 }
 
 static gboolean
@@ -137,8 +105,12 @@ keep (const Check *check, CheckDirectory *directory, const CheckOutcome *outcome
 static char *
 make_xml_as_root (const Check *check, const Config *config, const char *domain, GError **error)
 {
+  const TemplateValues values = { .name = domain,
+                                  .image = check->image,
+                                  .version = check->version };
+  const TransientValues once = { 0 };
   g_autofree char *xml = site_use_files_as_owner (config, FALSE, error)
-                             ? make_xml (check, config, domain, error)
+                             ? vm_options_xml (&check->vm, config, values, once, error)
                              : NULL;
 
   return xml && site_use_files_as_owner (config, TRUE, error) ? g_steal_pointer (&xml) : NULL;
@@ -267,12 +239,7 @@ verb_check (int argc, char **argv)
   const GOptionEntry options[] = {
     { "channel", 0, 0, G_OPTION_ARG_STRING, &check.channel,
       "Without @V: check the version that CHANNEL names (production)", "CHANNEL" },
-    { "template", 0, 0, G_OPTION_ARG_STRING, &check.template,
-      "The template of the VM, as for gild define (linux)", "TEMPLATE" },
-    { "virt-type", 0, 0, G_OPTION_ARG_STRING, &check.virt_type,
-      "kvm, qemu, or auto: kvm where it works", "TYPE" },
-    { "memory", 0, 0, G_OPTION_ARG_STRING, &check.memory, "The VM's RAM, not the template's",
-      "SIZE" },
+    VM_OPTIONS_ENTRIES (check.vm),
     { "agent", 0, 0, G_OPTION_ARG_NONE, &check.agent,
       "It is up when its guest agent answers, and not before", NULL },
     { "ready", 0, 0, G_OPTION_ARG_STRING, &check.ready,

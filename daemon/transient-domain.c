@@ -34,6 +34,7 @@ struct TransientDomain
   const TransientCalls *calls;
   gpointer data;
   int callbacks[N_CALLBACKS]; // -1: not registered
+  gboolean is_signalled;      // QEMU, to end: libvirt then takes it for the guest's doing
 };
 
 /* libvirt frees nothing of ours.  */
@@ -49,20 +50,34 @@ tell (const TransientDomain *domain, TransientEvent event)
     domain->calls->on_event (event, domain->data);
 }
 
+/* What it means that the domain has stopped, DETAIL being libvirt's.  */
+static TransientEvent
+meaning_of_stop (const TransientDomain *domain, int detail)
+{
+  switch (detail)
+    {
+    case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+      return domain->is_signalled ? TRANSIENT_FAILED : TRANSIENT_OFF;
+    case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+      return TRANSIENT_DESTROYED;
+    case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+      return TRANSIENT_PANICKED;
+    default:
+      return TRANSIENT_FAILED;
+    }
+}
+
 static int
 on_lifecycle (virConnectPtr connection, virDomainPtr domain, int event, int detail, void *data)
 {
-  static const TransientEvent STOPPED[] = {
-    [VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN] = TRANSIENT_OFF,
-    [VIR_DOMAIN_EVENT_STOPPED_DESTROYED] = TRANSIENT_DESTROYED,
-    [VIR_DOMAIN_EVENT_STOPPED_CRASHED] = TRANSIENT_PANICKED,
-  };
+  TransientDomain *self = data;
 
   if (event == VIR_DOMAIN_EVENT_CRASHED)
-    tell (data, TRANSIENT_PANICKED);
+    tell (self, TRANSIENT_PANICKED);
+  else if (event == VIR_DOMAIN_EVENT_SHUTDOWN && detail == VIR_DOMAIN_EVENT_SHUTDOWN_HOST)
+    self->is_signalled = TRUE;
   else if (event == VIR_DOMAIN_EVENT_STOPPED)
-    tell (data, detail >= 0 && (gsize)detail < G_N_ELEMENTS (STOPPED) ? STOPPED[detail]
-                                                                      : TRANSIENT_FAILED);
+    tell (self, meaning_of_stop (self, detail));
   return 0;
 }
 
@@ -280,13 +295,53 @@ destroy (virDomainPtr domain, GError **error)
          || libvirt_fail (error, "the VM cannot be ended");
 }
 
+/* By a new connection, if the old one is lost: systemd starts another libvirtd at once.  */
+static gboolean
+destroy_anew (const char *uuid)
+{
+  g_autoptr (virConnect) connection = libvirt_connect (NULL);
+  virDomainPtr domain = connection ? virDomainLookupByUUIDString (connection, uuid) : NULL;
+  virErrorPtr last = connection && !domain ? virGetLastError () : NULL;
+  gboolean is_gone = domain ? destroy (domain, NULL) : last && last->code == VIR_ERR_NO_DOMAIN;
+
+  if (domain)
+    virDomainFree (domain);
+  return is_gone;
+}
+
 gboolean
 transient_domain_end (TransientDomain *domain, GError **error)
 {
+  g_autoptr (GError) local_error = NULL;
+  char uuid[VIR_UUID_STRING_BUFLEN];
+
   unregister_callbacks (domain);
   close_console (domain);
-  gboolean ended = destroy (domain->domain, error);
+  gboolean ended = destroy (domain->domain, &local_error)
+                   || (virDomainGetUUIDString (domain->domain, uuid) == 0 && destroy_anew (uuid));
+  if (!ended)
+    g_propagate_error (error, g_steal_pointer (&local_error));
   virDomainFree (domain->domain);
   g_free (domain);
   return ended;
+}
+
+gboolean
+transient_domain_sweep (virConnectPtr connection,
+                        gboolean (*is_leftover) (virDomainPtr domain, gpointer data), gpointer data,
+                        GError **error)
+{
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains (connection, &domains, VIR_CONNECT_LIST_DOMAINS_TRANSIENT);
+
+  if (n < 0)
+    return libvirt_fail (error, "list domains");
+  for (int i = 0; i < n; i++)
+    {
+      if (is_leftover (domains[i], data))
+        virDomainDestroy (domains[i]); // fails where somebody else does it
+      virDomainFree (domains[i]);
+    }
+  free (domains);
+  return TRUE;
 }

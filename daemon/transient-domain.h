@@ -3,8 +3,9 @@
 // and thrown away.
 //
 // libvirt destroys it when the connection that started it ends, so also when this process is killed
-// (VIR_DOMAIN_START_AUTODESTROY); only a libvirtd that is killed itself leaves it running.  Events
-// come from GLib's default main context, which the caller runs; the connection is one of
+// (VIR_DOMAIN_START_AUTODESTROY); only a libvirtd that is killed itself leaves it running, to be
+// ended when another one is there, by transient_domain_end or transient_domain_sweep.  Events come
+// from GLib's default main context, which the caller runs; the connection is one of
 // libvirt_connect_for_events.
 #pragma once
 
@@ -20,7 +21,7 @@ typedef enum
   TRANSIENT_RESET,     // the guest was reset, and starts anew
   TRANSIENT_PANICKED,  // the guest's kernel has told a panic device that it is no more
   TRANSIENT_DESTROYED, // somebody else has destroyed the domain
-  TRANSIENT_FAILED,    // QEMU has ended without the guest's doing, or libvirt is gone
+  TRANSIENT_FAILED, // QEMU has ended without the guest's doing, as by a signal, or libvirt is gone
 } TransientEvent;
 
 /* What the caller wants to hear of; each may be NULL.  They may not free the domain.  */
@@ -47,3 +48,9 @@ GBytes *transient_domain_screenshot (const TransientDomain *domain, const char *
 /* Destroy the domain if it is there, and free DOMAIN.  When this returns QEMU and what the hook has
    made are gone.  Returns FALSE, and frees it all the same, where libvirt would not.  */
 gboolean transient_domain_end (TransientDomain *domain, GError **error);
+
+/* Destroy the transient domains of which IS_LEFTOVER says so: those that a libvirtd which was
+   killed forgot.  */
+gboolean transient_domain_sweep (virConnectPtr connection,
+                                 gboolean (*is_leftover) (virDomainPtr domain, gpointer data),
+                                 gpointer data, GError **error);
