@@ -46,49 +46,54 @@ become_command (const EditCommand *command, pid_t parent)
     _exit (STATUS_CANNOT);
   if (command->stdout_is_stderr)
     dup2 (STDERR_FILENO, STDOUT_FILENO);
+  if (command->working_directory && chdir (command->working_directory) < 0)
+    {
+      fprintf (stderr, "gild edit: %s: %s\n", command->working_directory, strerror (errno));
+      _exit (STATUS_CANNOT);
+    }
   execvpe (command->argv[0], command->argv, command->environment);
   int status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT;
   fprintf (stderr, "gild edit: cannot run %s: %s\n", command->argv[0], strerror (errno));
   _exit (status);
 }
 
-/* Take note of children that have ended; whether PID is one, with its *STATUS.  */
+/* Take note of children that have ended; whether PID is one, and *HOW.  */
 static gboolean
-take_ended (const EditCommand *command, pid_t pid, int *status)
+take_ended (const EditCommand *command, pid_t pid, int *how)
 {
   gboolean has_ended = FALSE;
   pid_t ended;
-  int how;
+  int status;
 
-  while ((ended = waitpid (-1, &how, WNOHANG)) > 0)
+  while ((ended = waitpid (-1, &status, WNOHANG)) > 0)
     {
       if (ended == pid)
         {
           has_ended = TRUE;
-          *status = WIFSIGNALED (how) ? STATUS_SIGNAL + WTERMSIG (how) : WEXITSTATUS (how);
+          *how = status;
         }
       else
-        nbd_on_demand_has_ended (command->nbd, ended, how);
+        nbd_on_demand_has_ended (command->nbd, ended, status);
     }
   return has_ended;
 }
 
-/* Why COMMAND, which began at STARTED, cannot go on.  */
+int
+edit_command_status (int how)
+{
+  return WIFSIGNALED (how) ? STATUS_SIGNAL + WTERMSIG (how) : WEXITSTATUS (how);
+}
+
+/* Whether COMMAND, which began at STARTED, may go on.  */
 static gboolean
 check_goes_on (const EditCommand *command, gint64 started, GError **error)
 {
-  gint64 seconds = (g_get_monotonic_time () - started) / G_TIME_SPAN_SECOND;
-
-  if (g_atomic_int_get (edit_signals_interrupted ()))
-    return fail_code (error, G_IO_ERROR_CANCELLED, "interrupted; nothing was published");
-  if (command->timeout_seconds > 0 && seconds >= command->timeout_seconds)
-    return fail (error, "%s took longer than --timeout, %u s, and was ended; nothing was published",
-                 command->argv[0], command->timeout_seconds);
-  return edit_directory_check_room (command->directory, error);
+  return edit_signals_check (command->argv[0], started, command->timeout_seconds, error)
+         && edit_directory_check_room (command->directory, error);
 }
 
 gboolean
-edit_command_run (const EditCommand *command, int *status, GError **error)
+edit_command_run (const EditCommand *command, int *how, GError **error)
 {
   gint64 started = g_get_monotonic_time ();
   pid_t parent = getpid (), pid;
@@ -99,7 +104,7 @@ edit_command_run (const EditCommand *command, int *status, GError **error)
     become_command (command, parent);
   if (pid < 0)
     return fail_errno (error, "start %s", command->argv[0]);
-  while (!take_ended (command, pid, status))
+  while (!take_ended (command, pid, how))
     {
       if (!check_goes_on (command, started, error))
         return FALSE;

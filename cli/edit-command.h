@@ -9,8 +9,9 @@ typedef struct
 {
   char **argv;
   char **environment;
-  guint timeout_seconds;     // 0: as long as it takes
-  gboolean stdout_is_stderr; // stdout has another use
+  const char *working_directory; // NULL: gild's
+  guint timeout_seconds;         // 0: as long as it takes
+  gboolean stdout_is_stderr;     // stdout has another use
   const EditDirectory *directory;
   NbdOnDemand *nbd;
   const char *disk;      // the overlay's name in DIRECTORY
@@ -22,10 +23,12 @@ typedef struct
    children of.  */
 gboolean edit_command_prepare (EditCommand *command, GError **error);
 
-/* Run COMMAND until it has ended; *STATUS is its exit status, as a shell has it.  Fails where it
-   was ended: at the timeout, by a signal to this process, or as the disk has only its last tenth
-   left.  */
-gboolean edit_command_run (const EditCommand *command, int *status, GError **error);
+/* Run COMMAND until it has ended, *HOW being as waitpid(2) has it.  Fails where it was ended: at
+   the timeout, by a signal to this process, or as the disk has only its last tenth left.  */
+gboolean edit_command_run (const EditCommand *command, int *how, GError **error);
+
+/* The exit status that a shell makes of HOW.  */
+int edit_command_status (int how);
 
 /* End and unmount what it has left, so that all is written and nobody uses the disk.  On failure
    that is not so.  */

@@ -56,6 +56,19 @@ edit_signals_interrupted (void)
 }
 
 gboolean
+edit_signals_check (const char *what, gint64 started, guint timeout_seconds, GError **error)
+{
+  gint64 seconds = (g_get_monotonic_time () - started) / G_TIME_SPAN_SECOND;
+
+  if (g_atomic_int_get (interrupted))
+    return fail_code (error, G_IO_ERROR_CANCELLED, "interrupted; nothing was published");
+  return timeout_seconds == 0 || seconds < timeout_seconds
+         || fail (error,
+                  "%s took longer than --timeout, %u s, and was ended; nothing was published", what,
+                  timeout_seconds);
+}
+
+gboolean
 edit_signals_wait (int fd, int timeout_ms)
 {
   struct pollfd fds[] = { { .fd = pipe_fds[0], .events = POLLIN }, { .fd = fd, .events = POLLIN } };
@@ -65,5 +78,5 @@ edit_signals_wait (int fd, int timeout_ms)
     return FALSE;
   while (read (pipe_fds[0], drain, sizeof drain) > 0)
     continue;
-  return (fds[1].revents & POLLIN) != 0;
+  return fds[1].revents != 0;
 }

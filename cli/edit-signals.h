@@ -11,6 +11,11 @@ gboolean edit_signals_catch (GError **error);
 /* Not 0 when one of them came; a child that is forked sees it too.  */
 const gint *edit_signals_interrupted (void);
 
-/* Wait until a signal has come, SIGCHLD included, FD is readable (-1: none), or TIMEOUT_MS
-   milliseconds are over.  Whether FD is readable.  */
+/* Whether WHAT, which began at STARTED (monotonic microseconds), may go on: none of them has come,
+   and it has taken less than TIMEOUT_SECONDS (0: it may take as long as it likes).  */
+gboolean edit_signals_check (const char *what, gint64 started, guint timeout_seconds,
+                             GError **error);
+
+/* Wait until a signal has come, SIGCHLD included, FD is readable or at its end (-1: none), or
+   TIMEOUT_MS milliseconds are over.  Whether FD is.  */
 gboolean edit_signals_wait (int fd, int timeout_ms);

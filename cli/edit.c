@@ -8,15 +8,18 @@
 #include "gild.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/nbd-check.h"
 #include "edit-command.h"
 #include "edit-mount.h"
+#include "edit-publish.h"
+#include "edit-question.h"
+#include "edit-report.h"
 #include "edit-signals.h"
+#include "edit-vm.h"
 #include "qcow-backing/channel-change.h"
 #include "qcow-backing/duration.h"
 #include "qcow-backing/fail.h"
@@ -25,7 +28,6 @@
 #include "qcow-backing/publish.h"
 #include "qcow-backing/site.h"
 
-#define DISK   "disk.qcow2"
 #define SOCKET "nbd.sock"
 
 /* What is asked for, and then what there is.  */
@@ -33,9 +35,13 @@ typedef struct
 {
   const Verb *verb;
   PublishOptions options;
-  char **argv;            // COMMAND
+  char **argv;            // COMMAND, or the shell; empty for a VM
+  char *shell[2];         // argv where there is --mount and no COMMAND
   const char *mount_path; // --mount
+  VmOptions vm;
+  gboolean viewer; // --viewer
   int partition;
+  gboolean yes; // --yes
   guint timeout_seconds;
   ChildIdentity owner, reader;
   EditDirectory *directory;
@@ -52,6 +58,7 @@ edit_clear (Edit *edit)
   g_free (edit->backing);
   g_free (edit->uri);
   g_free (edit->nbd_socket);
+  vm_options_clear (&edit->vm);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Edit, edit_clear)
 
@@ -103,7 +110,7 @@ make_copy (Edit *edit, const ImageVersion *version, GError **error)
   edit->directory = edit_directory_make (edit->verb->config, error);
   if (!edit->directory)
     return FALSE;
-  edit->disk = g_build_filename (edit_directory_path (edit->directory), DISK, NULL);
+  edit->disk = g_build_filename (edit_directory_path (edit->directory), EDIT_DIRECTORY_DISK, NULL);
   edit->backing = overlay_backing_uri (edit->options.image, edit->options.edited, edit->nbd_socket);
   g_auto (GStrv) argv =
       overlay_create_argv (edit->disk, "raw", edit->backing, index_virtual_size (version->index));
@@ -158,148 +165,164 @@ mount_copy (const Edit *edit, GError **error)
   return !edit->mount_path || edit_mount (&mount, error);
 }
 
+static gboolean
+is_shell (const Edit *edit)
+{
+  return edit->argv == edit->shell;
+}
+
+static gboolean
+is_vm (const Edit *edit)
+{
+  return !edit->argv[0];
+}
+
+/* Whether somebody types what the shell does, or it reads a script.  */
+static gboolean
+is_by_hand (const Edit *edit)
+{
+  return is_shell (edit) && isatty (STDIN_FILENO);
+}
+
+static gboolean
+start_and_wait (const Edit *edit, const EditCommand *command, int *how, GError **error)
+{
+  if (!mount_copy (edit, error))
+    return FALSE;
+  if (is_by_hand (edit))
+    fprintf (stderr, "%s@%u is at %s, to be changed in this shell; leave it with \"exit\"\n",
+             edit->options.image, edit->options.edited, edit->mount_path);
+  return edit_command_run (command, how, error);
+}
+
+/* What a shell ends with is only what somebody did last in it, unless it was killed.  */
+static int
+status_that_counts (const Edit *edit, int how)
+{
+  return is_by_hand (edit) && !WIFSIGNALED (how) ? 0 : edit_command_status (how);
+}
+
+static gboolean
+change_in_vm (const Edit *edit, GError **error)
+{
+  const EditVm vm = { .config = edit->verb->config,
+                      .directory = edit->directory,
+                      .image = edit->options.image,
+                      .version = edit->options.edited,
+                      .options = &edit->vm,
+                      .viewer = edit->viewer,
+                      .timeout_seconds = edit->timeout_seconds };
+
+  return edit_vm_run (&vm, error);
+}
+
 /* Run COMMAND, and have all that it has written in the copy, and nobody use that, if *STATUS is
    0.  */
 static gboolean
-change (Edit *edit, int *status, GError **error)
+change_by_command (Edit *edit, int *status, GError **error)
 {
   g_auto (GStrv) environment = make_environment (edit);
   g_autofree char *loop_name = edit_mount_loop_name (edit->disk);
   EditCommand command = { .argv = edit->argv,
                           .environment = environment,
+                          .working_directory = is_shell (edit) ? edit->mount_path : NULL,
                           .timeout_seconds = edit->timeout_seconds,
                           .stdout_is_stderr = edit->verb->json,
                           .directory = edit->directory,
                           .nbd = edit->nbd,
-                          .disk = DISK,
+                          .disk = EDIT_DIRECTORY_DISK,
                           .loop_name = loop_name };
+  int how = 0;
 
-  if (!edit_signals_catch (error) || !edit_command_prepare (&command, error))
+  if (!edit_command_prepare (&command, error))
     return FALSE;
-  gboolean ran = mount_copy (edit, error) && edit_command_run (&command, status, error);
+  gboolean ran = start_and_wait (edit, &command, &how, error);
+  *status = status_that_counts (edit, how);
   gboolean cleared = edit_command_clear (&command, ran && *status == 0 ? error : NULL);
   close (command.host_mounts);
   return ran && (cleared || *status != 0);
 }
 
-/* What the child process that publishes works with, and its result in memory that both share.  */
-typedef struct
-{
-  const PublishOptions *options;
-  const SigningKey *key;
-  NbdSource *source;
-  pid_t parent;
-  PublishResult *result;
-} Publishing;
-
+/* Have the copy changed, and then used by nobody, unless *STATUS says that COMMAND has failed.  */
 static gboolean
-publish_as_owner (const Config *config, gpointer data, GError **error)
+change (Edit *edit, int *status, GError **error)
 {
-  const Publishing *publishing = data;
-  g_autoptr (ImageLibrary) library = NULL;
-
-  if (geteuid () != 0 && getpid () != publishing->parent)
-    {
-      prctl (PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid () != publishing->parent)
-        return fail (error, "gild was killed");
-    }
-  library = image_library_open (config, error);
-  if (!library)
-    return FALSE;
-  g_autoptr (TerminalProgress) shown = terminal_progress_new (publishing->options->image);
-  Progress progress = *terminal_progress_get (shown);
-  progress.cancelled = edit_signals_interrupted (); // this process may be signalled, or its parent
+  *status = 0;
   if (!edit_signals_catch (error))
     return FALSE;
-  return publish_run (library, publishing->key, publishing->source, publishing->options, &progress,
-                      publishing->result, error);
+  return is_vm (edit) ? change_in_vm (edit, error)
+                      : serve_copy (edit, error) && change_by_command (edit, status, error);
 }
 
+/* Whether somebody has to say that what was changed shall be published; COMMAND does by its
+   status.  */
 static gboolean
-publish (const Edit *edit, PublishResult *result, GError **error)
+is_to_be_asked (const Edit *edit)
 {
-  const Config *config = edit->verb->config;
-  g_autoptr (GPtrArray) chain =
-      disk_image_overlay (edit->disk, edit->backing, &edit->reader, error);
-  g_autoptr (SigningKey) key = chain ? site_load_signing_key (config, error) : NULL;
-  g_autoptr (NbdSource) source =
-      key ? nbd_source_open (chain, PUBLISH_WORKERS, &edit->reader, error) : NULL;
-  PublishResult *shared =
-      mmap (NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-  if (shared == MAP_FAILED)
-    return fail_errno (error, "publish");
-  Publishing publishing = { &edit->options, key, source, getpid (), shared };
-  gboolean done = source && site_run_as_store_owner (config, publish_as_owner, &publishing, error);
-  *result = *shared;
-  munmap (shared, sizeof *shared);
-  return done;
+  return !edit->yes && (is_shell (edit) || is_vm (edit));
 }
 
-/* What programs are told where there is no new version, EXTRA and its value saying why.  */
-static JsonObject *
-no_version (const Edit *edit)
+/* What can be said before anything is done.  */
+static gboolean
+check_can_begin (const Edit *edit, GError **error)
 {
-  JsonObject *object = json_object_new ();
-
-  json_object_set_string_member (object, "image", edit->options.image);
-  json_object_set_null_member (object, "version");
-  json_object_set_int_member (object, "parent", edit->options.edited);
-  return object;
+  if (is_vm (edit) && geteuid () != 0)
+    return fail (error, "only root can start a VM from an image: run it with sudo");
+  return !is_to_be_asked (edit) || edit_question_check (error);
 }
 
-static void
-print_unchanged (const Edit *edit)
+static ExitStatus
+publish (const Edit *edit)
 {
-  g_autoptr (JsonObject) object = no_version (edit);
+  const Verb *verb = edit->verb;
+  const EditCopy copy = { verb->config, &edit->options, edit->disk, edit->backing, &edit->reader };
+  gint64 started = g_get_monotonic_time ();
+  g_autoptr (GError) error = NULL;
+  PublishResult result;
 
-  json_object_set_boolean_member (object, "unchanged", TRUE);
-  if (edit->verb->json)
-    json_print_object (object);
+  if (!edit_publish (&copy, &result, &error))
+    return verb_fail (verb, error);
+  if (result.version == 0)
+    edit_report_unchanged (verb, &edit->options);
   else
-    printf ("%s@%u is as it was: there is no new version\n", edit->options.image,
-            edit->options.edited);
-}
-
-static void
-print_failed (const Edit *edit, int status)
-{
-  g_autoptr (JsonObject) object = no_version (edit);
-
-  json_object_set_int_member (object, "status", status);
-  if (edit->verb->json)
-    json_print_object (object);
-  fprintf (stderr, "gild edit: %s ended with status %d; nothing was published\n", edit->argv[0],
-           status);
+    publish_print (verb, &edit->options, &result,
+                   (double)(g_get_monotonic_time () - started) / 1e6);
+  return EXIT_DONE;
 }
 
 static ExitStatus
 run (Edit *edit)
 {
-  const Verb *verb = edit->verb;
   g_autoptr (GError) error = NULL;
-  g_autoptr (ImageVersion) version = begin (edit, &error);
-  PublishResult result;
+  g_autoptr (ImageVersion) version = check_can_begin (edit, &error) ? begin (edit, &error) : NULL;
   int status;
 
-  if (!version || !make_copy (edit, version, &error) || !serve_copy (edit, &error)
-      || !change (edit, &status, &error))
-    return verb_fail (verb, error);
+  if (!version || !make_copy (edit, version, &error) || !change (edit, &status, &error))
+    return verb_fail (edit->verb, error);
   if (status != 0)
     {
-      print_failed (edit, status);
+      edit_report_failed (edit->verb, &edit->options, edit->argv[0], status);
       return (ExitStatus)status;
     }
-  gint64 started = g_get_monotonic_time ();
-  if (!publish (edit, &result, &error))
-    return verb_fail (verb, error);
-  if (result.version == 0)
-    print_unchanged (edit);
-  else
-    publish_print (verb, &edit->options, &result,
-                   (double)(g_get_monotonic_time () - started) / 1e6);
-  return EXIT_DONE;
+  if (!is_to_be_asked (edit) || edit_question_ask (edit->options.image))
+    return publish (edit);
+  edit_report_unwanted (edit->verb, &edit->options);
+  return EXIT_FAILED;
+}
+
+/* The shell of who runs gild; not for the caller to free.  */
+static char *
+choose_shell (void)
+{
+  const char *shell = g_getenv ("SHELL");
+
+  return (char *)(shell && g_path_is_absolute (shell) ? shell : "/bin/sh");
+}
+
+static gboolean
+has_vm_options (const Edit *edit)
+{
+  return edit->viewer || edit->vm.template || edit->vm.virt_type || edit->vm.memory;
 }
 
 /* IMAGE, and behind it COMMAND, with or without "--" between.  */
@@ -310,9 +333,14 @@ read_arguments (Edit *edit, const char *from, const char *timeout, GError **erro
 
   edit->options.image = edit->verb->argv[0];
   edit->argv = *rest && g_str_equal (*rest, "--") ? rest + 1 : rest;
-  if (!edit->argv[0])
-    return fail (error, "say which COMMAND changes the disk: gild edit IMAGE -- COMMAND");
+  if (!edit->argv[0] && edit->mount_path)
+    edit->argv = edit->shell;
+  if (!is_vm (edit) && has_vm_options (edit))
+    return fail (
+        error,
+        "--viewer, --template, --virt-type and --memory are for the VM that runs where there is neither COMMAND nor --mount: leave them out");
   return publish_check (&edit->options, error) && attach_check_partition (edit->partition, error)
+         && vm_options_read (&edit->vm, edit->verb->config, error)
          && (!from || version_parse (from, &edit->options.edited, error))
          && (!timeout || duration_parse (timeout, &edit->timeout_seconds, error));
 }
@@ -331,11 +359,16 @@ verb_edit (int argc, char **argv)
       "VERSION" },
     { "note", 0, 0, G_OPTION_ARG_STRING, &note, "Why there is this version", "TEXT" },
     { "timeout", 0, 0, G_OPTION_ARG_STRING, &timeout,
-      "How long COMMAND may take, as in 30m; it is ended then", "TIME" },
+      "How long COMMAND, or the VM, may take, as in 30m; it is ended then", "TIME" },
     { "mount", 0, 0, G_OPTION_ARG_FILENAME, &mount_path,
-      "Mount the copy's file system at DIRECTORY, where COMMAND alone sees it", "DIRECTORY" },
+      "Mount the copy's file system at DIRECTORY, where COMMAND, or else a shell, alone sees it",
+      "DIRECTORY" },
     { "partition", 0, 0, G_OPTION_ARG_INT, &edit.partition,
       "Which partition of the disk to mount; 0: all of it", "N" },
+    { "viewer", 0, 0, G_OPTION_ARG_NONE, &edit.viewer, "Show the VM's screen", NULL },
+    VM_OPTIONS_ENTRIES (edit.vm),
+    { "yes", 0, 0, G_OPTION_ARG_NONE, &edit.yes,
+      "Publish without asking, where there is no COMMAND", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &edit.options.force,
       "Publish though the version that was edited is in production no more", NULL },
     G_OPTION_ENTRY_NULL,
@@ -344,15 +377,18 @@ verb_edit (int argc, char **argv)
   ExitStatus status;
 
   if (!verb_parse (
-          &verb, argc, argv, options, "IMAGE -- COMMAND [ARGUMENT...]",
+          &verb, argc, argv, options, "IMAGE [-- COMMAND [ARGUMENT...]]",
           "Run COMMAND on a private copy of IMAGE, which it finds by $GILD_DISK and $GILD_NBD. If it exits with\n"
-          "status 0, what it has changed becomes the next version; otherwise nothing is published.",
+          "status 0, what it has changed becomes the next version; otherwise nothing is published.\n"
+          "Without COMMAND boot the copy in a VM with a screen, or with --mount run a shell in its file system,\n"
+          "and ask before publishing.",
           1, G_MAXINT, &status))
     return status;
   edit.options.channel = channel ? channel : CHANNEL_DEFAULT;
   edit.options.note = note ? note : "";
   edit.options.by = author;
   edit.mount_path = mount_path;
+  edit.shell[0] = choose_shell ();
   if (!read_arguments (&edit, from, timeout, &error))
     return verb_usage (&verb, error);
   return run (&edit);

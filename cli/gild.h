@@ -83,6 +83,12 @@ const Progress *terminal_progress_get (TerminalProgress *progress);
 void terminal_progress_free (TerminalProgress *progress); // wipes the line
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TerminalProgress, terminal_progress_free)
 
+/* The terminal that this process was started from, for a question; -1 where there is none.  */
+int terminal_open (void);
+
+/* Write all of TEXT to the terminal FD, if that can be.  */
+void terminal_say (int fd, const char *text);
+
 /* A table on stdout, its columns as wide as their contents.  */
 typedef struct Table Table;
 Table *table_new (const char *first_heading, ...) G_GNUC_NULL_TERMINATED;

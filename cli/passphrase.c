@@ -3,8 +3,6 @@
 
 #include "gild.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <gnutls/crypto.h>
 #include <string.h>
 #include <termios.h>
@@ -13,19 +11,6 @@
 #include "network/key-file.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/file-read.h"
-
-/* Write all of TEXT to the terminal FD, if that can be.  */
-static void
-say (int fd, const char *text)
-{
-  while (*text)
-    {
-      gssize count = write (fd, text, strlen (text));
-      if (count < 0)
-        return;
-      text += count;
-    }
-}
 
 /* A line from the terminal FD, of at most KEY_FILE_PASSPHRASE_MAX bytes; NULL at its end.  */
 static char *
@@ -59,11 +44,11 @@ ask (int fd, const char *question)
     return NULL;
   silent = was;
   silent.c_lflag &= ~(tcflag_t)ECHO;
-  say (fd, question);
+  terminal_say (fd, question);
   tcsetattr (fd, TCSAFLUSH, &silent);
   char *text = read_line (fd);
   tcsetattr (fd, TCSAFLUSH, &was);
-  say (fd, "\n");
+  terminal_say (fd, "\n");
   return text;
 }
 
@@ -100,7 +85,7 @@ read_file (const char *path, GError **error)
 static char *
 read_terminal (gboolean twice, GError **error)
 {
-  int fd = open ("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  int fd = terminal_open ();
 
   if (fd < 0)
     {

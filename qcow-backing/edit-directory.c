@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -134,6 +135,20 @@ edit_directory_remove (EditDirectory *directory)
   close (directory->fd);
   g_free (directory->path);
   g_free (directory);
+}
+
+gboolean
+edit_directory_is_used (const Config *config, const char *name)
+{
+  g_autofree char *path = config_state_path (config, "edit", name, NULL);
+
+  if (!g_str_has_prefix (name, PREFIX) || strchr (name, '/'))
+    return FALSE;
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  gboolean is_used = fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0;
+  if (fd >= 0)
+    close (fd);
+  return is_used;
 }
 
 const char *

@@ -7,6 +7,9 @@
 
 #include "config.h"
 
+/* The name of the overlay in it.  */
+#define EDIT_DIRECTORY_DISK "disk.qcow2"
+
 typedef struct EditDirectory EditDirectory;
 
 /* Make one, after what killed edits have left was removed.  Nobody but its owner can list it; who
@@ -23,6 +26,9 @@ int edit_directory_fd (const EditDirectory *directory);
 
 /* Whether the disk that it is on has more than its last tenth left.  */
 gboolean edit_directory_check_room (const EditDirectory *directory, GError **error);
+
+/* Whether somebody edits in the directory NAME, whatever that is, of STATE/edit.  */
+gboolean edit_directory_is_used (const Config *config, const char *name);
 
 /* Remove what killed edits have left.  */
 gboolean edit_directory_sweep (const Config *config, GError **error);

@@ -4,6 +4,7 @@
 #include "transient-xml.h"
 
 #include "domain-disk.h"
+#include "domain-screen.h"
 #include "domain-xml.h"
 #include "metadata.h"
 #include "qcow-backing/fail.h"
@@ -127,6 +128,8 @@ transient_xml (const char *xml, gsize size, const TransientValues *values, GErro
     return NULL;
   if (values->disk && !set_disk (domain, values->disk, error))
     return NULL;
+  if (values->password)
+    domain_screen_restrict (devices, values->password);
   set_memory (domain, values->memory_bytes);
   set_console (devices);
   ensure_agent (devices);

@@ -7,8 +7,10 @@
 typedef struct
 {
   guint64 memory_bytes; // 0: as the desktop
-  const char
-      *disk; // a qcow2 file that is the first disk, and then no desktop's; NULL: as the desktop
+  const char *disk;     // a qcow2 file that is the first disk, and then no desktop's; NULL: as the
+                        // desktop
+  const char *password; // of the screen, which this host alone reaches (domain_screen_restrict),
+                        // and which there is; NULL: as the desktop
 } TransientValues;
 
 /* The domain's XML, owned by the caller, that VALUES make of SIZE bytes at XML, which passes

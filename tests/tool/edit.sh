@@ -250,8 +250,10 @@ test_killed ()
 
 test_refusals ()
 {
-    run_fails 'no COMMAND' 2 'COMMAND' gild edit a/disk
-    run_fails 'no COMMAND behind --' 2 'COMMAND' gild edit a/disk --
+    run_fails 'no COMMAND: a VM' 1 'only root can start a VM' gild edit a/disk --yes
+    run_fails 'no COMMAND behind --' 1 'only root can start a VM' gild edit a/disk --yes --
+    run_fails 'a shell, and nobody to ask' 1 'no terminal.*--yes' setsid --wait gild edit a/disk --mount "$tmp"
+    run_fails 'options of the VM and COMMAND' 2 'neither COMMAND nor --mount' gild edit a/disk --template linux -- true
     run_fails 'a bad image' 2 'is not an image' gild edit ../a -- true
     run_fails 'a bad channel' 2 'channel' gild edit a/disk --channel 'a b' -- true
     run_fails 'a bad version' 2 '' gild edit a/disk --from x -- true
