@@ -138,17 +138,19 @@ find_homes (const ChunkSources *sources, const ChunkId *id, gint64 now_us)
 
 /* Among whom SOURCE is asked, beside the homes: the lowest number first, -1 never.  */
 static int
-find_tier (const ChunkSources *sources, const ChunkSource *source, FetchReach reach, gint64 now_us)
+find_tier (const ChunkSource *source, FetchReach reach, gint64 now_us)
 {
   gboolean struck = chunk_source_is_struck (source, now_us);
 
   if (source->host->is_origin)
-    return !struck ? 0 : source->strike == STRIKE_SILENT ? 2 : 3;
+    return !struck ? 0 : source->strike == STRIKE_SILENT ? 3 : 4;
   if (reach == FETCH_FROM_ORIGINS || (struck && source->strike == STRIKE_BAD))
     return -1;
   if (struck)
+    return 6;
+  if (!host_is_live (source->host, now_us))
     return 5;
-  return host_is_live (source->host, now_us) ? 1 : 4;
+  return host_has_complete_version (source->host) ? 1 : 2;
 }
 
 static ChunkSource *
@@ -162,7 +164,7 @@ find_other (const ChunkSources *sources, const ChunkId *id, FetchReach reach,
   for (guint i = 0; i < sources->all->len; i++)
     {
       ChunkSource *source = sources->all->pdata[i];
-      int tier = source->is_listed ? find_tier (sources, source, reach, now_us) : -1;
+      int tier = source->is_listed ? find_tier (source, reach, now_us) : -1;
       if (tier < 0 || tier > best_tier || is_tried (tried, source))
         continue;
       guint64 weight = rendezvous_weight (id, source->host->name);

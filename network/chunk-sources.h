@@ -5,9 +5,9 @@
 // heard of lately and are not struck; they fetch on behalf of who asks.  This host takes part in
 // the ranking: where it is home itself nobody else need have the chunk, and the origins are next.
 // Among the origins each chunk has an order of its own, so that they share the work.  When all of
-// these were tried there are others, which are asked as a last resort: more peers, origins that
-// were struck, peers that nobody has heard of lately, since it may be the origins that went, and
-// peers that were silent.
+// these were tried there are others, which are asked as a last resort: more peers, those first that
+// have some version whole, origins that were struck, peers that nobody has heard of lately, since
+// it may be the origins that went, and peers that were silent.
 //
 // Nothing here asks anybody or looks at a clock; it is for one thread at a time.
 #pragma once

@@ -351,18 +351,20 @@ read_known (JsonObject *answer, GError **error)
   return known;
 }
 
-/* Note who of the hosts in ANSWER, which was found good, lived.  */
+/* Note who of the hosts in ANSWER, which was found good and is SPEAKER's, lived.  */
 static void
-note_live (Known *known, JsonObject *answer)
+note_live (Known *known, const Host *speaker, JsonObject *answer)
 {
   JsonArray *hosts = json_object_get_array_member (answer, "hosts");
 
   for (guint i = 0; i < json_array_get_length (hosts); i++)
     {
       JsonObject *host = json_array_get_object_element (hosts, i);
+      const char *name = json_object_get_string_member (host, "name");
       guint64 seen;
-      if (json_read_uint (host, "seen", 0, HOST_LIVE_SECONDS - 1, &seen, NULL))
-        g_ptr_array_add (known->live, g_strdup (json_object_get_string_member (host, "name")));
+      if (host_may_tell_of (speaker, name)
+          && json_read_uint (host, "seen", 0, HOST_LIVE_SECONDS - 1, &seen, NULL))
+        g_ptr_array_add (known->live, g_strdup (name));
     }
   g_ptr_array_add (known->live, NULL);
 }
@@ -389,7 +391,7 @@ take_hosts (Heartbeats *heartbeats, const Host *origin, JsonObject *answer, GErr
       g_clear_pointer (&known, known_free);
       return FALSE;
     }
-  note_live (known, answer);
+  note_live (known, origin, answer);
   g_hash_table_replace (heartbeats->known, g_strdup (origin->name), known);
   return TRUE;
 }

@@ -283,10 +283,10 @@ forget_unnamed (HostList *list, GPtrArray *named, gint64 now_us)
 }
 
 gboolean
-host_list_merge (HostList *list, const Host *origin, JsonObject *answer, GError **error)
+host_list_merge (HostList *list, const Host *speaker, JsonObject *answer, GError **error)
 {
   gint64 now_us = g_get_monotonic_time ();
-  g_autoptr (GPtrArray) hosts = read_hosts (answer, origin, now_us, error);
+  g_autoptr (GPtrArray) hosts = read_hosts (answer, speaker, now_us, error);
   gboolean by_publisher = FALSE;
 
   if (!hosts)
@@ -295,8 +295,9 @@ host_list_merge (HostList *list, const Host *origin, JsonObject *answer, GError 
   for (guint i = 0; i < hosts->len; i++)
     {
       const Host *host = hosts->pdata[i];
-      by_publisher = by_publisher || (g_str_equal (host->name, origin->name) && host->is_publisher);
-      if (!was_removed (list, host))
+      by_publisher =
+          by_publisher || (g_str_equal (host->name, speaker->name) && host->is_publisher);
+      if (host_may_tell_of (speaker, host->name) && !was_removed (list, host))
         put (list, hosts->pdata[i], now_us);
     }
   if (by_publisher)

@@ -49,10 +49,10 @@ gboolean host_list_has_live_origin (HostList *list);
    FALSE if the list is full.  */
 gboolean host_list_put (HostList *list, Host *host);
 
-/* Take over ANSWER, which ORIGIN gave to a heartbeat just now.  What it says of itself is at the
-   address where ORIGIN was asked.  Of a publisher's answer those go that it does not name, unless
-   they are live.  On failure nothing is taken over.  */
-gboolean host_list_merge (HostList *list, const Host *origin, JsonObject *answer, GError **error);
+/* Take over ANSWER, which SPEAKER gave to a heartbeat just now, where it may tell of it.  What it
+   says of itself is at the address where SPEAKER was asked.  Of a publisher's answer those go that
+   it does not name, unless they are live.  On failure nothing is taken over.  */
+gboolean host_list_merge (HostList *list, const Host *speaker, JsonObject *answer, GError **error);
 
 /* The hosts NAMES, which end with NULL, were heard of just now; who is not in the list is passed
    over.  */

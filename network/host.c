@@ -112,6 +112,21 @@ host_is_live (const Host *host, gint64 now_us)
 }
 
 gboolean
+host_has_complete_version (const Host *host)
+{
+  for (guint i = 0; i < host->versions->len; i++)
+    if (((const HostVersion *)host->versions->pdata[i])->missing_bytes == 0)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+host_may_tell_of (const Host *speaker, const char *name)
+{
+  return speaker->is_origin || g_str_equal (speaker->name, name);
+}
+
+gboolean
 host_reached_alike (const Host *a, const Host *b)
 {
   return g_strcmp0 (a->address, b->address) == 0 && a->port == b->port

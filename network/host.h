@@ -7,7 +7,7 @@
 //     "running": ["accounting/desktop@7"] }
 //
 // "address" is numeric; null is who speaks of itself, and does not know how it is seen.  "seen" is
-// when an origin last heard of it; null is never.  "versions", "desktops" and
+// when an origin, or who tells of it, last heard of it; null is never.  "versions", "desktops" and
 // "running", which is what the desktops booted, may be left out.
 #pragma once
 
@@ -16,7 +16,7 @@
 #define HOST_VERSIONS_MAX 1000
 #define HOST_DESKTOPS_MAX 1000
 
-// A host that no origin has heard of for so long is not asked for chunks.
+// A host that was not heard of for so long is asked for chunks as a last resort.
 #define HOST_LIVE_SECONDS 45
 
 // Of seen_us: no origin has ever heard of it.
@@ -55,8 +55,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Host, host_unref)
 Host *host_with_address (const Host *host, const char *address, guint port);
 Host *host_with_seen (const Host *host, gint64 seen_us);
 
-/* Whether an origin has heard of HOST within HOST_LIVE_SECONDS of NOW_US.  */
+/* Whether HOST was heard of within HOST_LIVE_SECONDS of NOW_US.  */
 gboolean host_is_live (const Host *host, gint64 now_us);
+
+/* Whether HOST has all chunks of some version.  */
+gboolean host_has_complete_version (const Host *host);
+
+/* Whether SPEAKER is believed in what it says of host NAME: an origin of all, others of themselves.
+ */
+gboolean host_may_tell_of (const Host *speaker, const char *name);
 
 /* Whether A and B differ in what is needed for reaching them, or in what they have and run.  */
 gboolean host_reached_alike (const Host *a, const Host *b);

@@ -184,7 +184,7 @@ origin_sync_run (const OriginSync *self, const Host *origin, gboolean with_holdi
   level_revocations (self, origin, crl);
   if (sync_images (self, origin, images, end_us) || sync_replicas (self, origin, end_us))
     *more = TRUE;
-  if (self->outbox)
+  if (self->outbox && origin->is_origin)
     profile_outbox_flush (self->outbox, send_profile, &target);
   return TRUE;
 }

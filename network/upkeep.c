@@ -25,7 +25,9 @@
 #define WARN_SECONDS    (G_GINT64_CONSTANT (24) * 3600)
 #define LIMIT_SECONDS   600 // the store's size is measured so often, where it has a limit
 #define HINT_SECONDS    30  // and so often Avahi is asked, while no origin answers
-#define CALLS_MAX       4   // silent hosts that an origin calls in a round
+#define CALLS_MAX       4   // silent hosts that are called in a round
+#define PEER_CALLS_MAX  16  // peers that are called in a round while no origin answers
+#define PEER_SECONDS    15  // when a peer was heard of then it need not be called
 
 struct Upkeep
 {
@@ -120,25 +122,56 @@ speak (Upkeep *upkeep, gboolean with_holdings)
   return more || (!answered && error);
 }
 
-/* On an origin: call some of the hosts that have not been heard of for long, one after the other.
-   Those that are there learn so where this origin is, if its address has changed.  */
+/* Call some of HOSTS that have not been heard of for long, one after the other: most are switched
+   off.  */
 static void
-call_silent (Upkeep *upkeep)
+call_silent (Upkeep *upkeep, GPtrArray *hosts)
 {
-  g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
-  g_autoptr (GPtrArray) hosts = own->is_origin ? host_list_get (upkeep->list) : NULL;
-  guint n = hosts ? hosts->len : 0;
   gboolean more;
 
-  for (guint i = 0, calls = 0; i < n && calls < CALLS_MAX; i++)
+  for (guint i = 0, calls = 0; i < hosts->len && calls < CALLS_MAX; i++)
     {
-      const Host *host = hosts->pdata[upkeep->called++ % n];
+      const Host *host = hosts->pdata[upkeep->called++ % hosts->len];
       if (host->is_origin || host_is_live (host, g_get_monotonic_time ())
           || g_atomic_int_get (&upkeep->stopping))
         continue;
       calls++;
-      origin_sync_run (&upkeep->origin_sync, host, FALSE, &more, NULL); // most are switched off
+      origin_sync_run (&upkeep->origin_sync, host, FALSE, &more, NULL);
     }
+}
+
+/* Call some of HOSTS that live, and otherwise would soon be thought not to.  */
+static void
+call_live (Upkeep *upkeep, GPtrArray *hosts)
+{
+  gboolean more;
+
+  for (guint i = 0, calls = 0; i < hosts->len && calls < PEER_CALLS_MAX; i++)
+    {
+      const Host *host = hosts->pdata[i];
+      gint64 now_us = g_get_monotonic_time ();
+      if (host->is_origin || !host_is_live (host, now_us)
+          || now_us - host->seen_us < PEER_SECONDS * G_USEC_PER_SEC
+          || g_atomic_int_get (&upkeep->stopping))
+        continue;
+      calls++;
+      origin_sync_run (&upkeep->origin_sync, host, TRUE, &more, NULL);
+    }
+}
+
+/* Call hosts that are no origins.  An origin does it so that they learn where it is, if its address
+   has changed; others do while no origin answers that could tell them who is there.  */
+static void
+call_others (Upkeep *upkeep)
+{
+  g_autoptr (Host) own = heartbeats_own_host (upkeep->heartbeats);
+  g_autoptr (GPtrArray) hosts = host_list_get (upkeep->list);
+  gboolean is_alone = upkeep->trouble != NULL; // only this thread writes it
+
+  if (is_alone)
+    call_live (upkeep, hosts);
+  if (is_alone || own->is_origin)
+    call_silent (upkeep, hosts);
 }
 
 static void
@@ -242,7 +275,7 @@ run (gpointer data)
       count_revoked (upkeep);
       note_role (upkeep);
       gboolean more = speak (upkeep, round % HOLDINGS_ROUNDS == 0);
-      call_silent (upkeep);
+      call_others (upkeep);
       completeness_scan (upkeep->completeness, SCAN_CHUNKS); // also what has just come
       save_hosts (upkeep);
       warn_of_expired (upkeep);

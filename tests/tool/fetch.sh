@@ -122,6 +122,16 @@ lives ()
     at "$1" gild hosts --json | jq -e --arg name "$2" '.hosts[] | select(.name == $name) | .seen != null and .seen < 20' >/dev/null
 }
 
+# forget_lives HOST: it was switched off for a day, as far as it knows.
+forget_lives ()
+{
+    local file=$tmp/$1/state/site/hosts.json
+    stop_host "$1"
+    jq '.written |= sub("^[0-9]{4}"; "2020")' "$file" >"$file.new"
+    mv "$file.new" "$file"
+    start "$1"
+}
+
 # fetch_answer HOST BODY ID: what gildd says to a request for it.
 fetch_answer ()
 {
@@ -179,6 +189,10 @@ test_restarts ()
     hears pc2 pc1
     stop_host srv
     reads 'a peer is enough' pc2 "$(lacking pc2 hasty)"
+    forget_lives pc1
+    forget_lives pc2
+    run_ok 'a peer is found without an origin, after a night' wait_for 30 lives pc2 pc1
+    reads 'and is enough' pc2 "$(lacking pc2 hasty)"
     stop_host pc1
     before=$SECONDS
     run_fails 'a read while every host is away that has it' 1 'Input/output error' read_chunk hasty "$(lacking pc2 hasty)"

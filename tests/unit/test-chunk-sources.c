@@ -8,7 +8,9 @@
 
 #define NOW (G_GINT64_CONSTANT (1000) * G_USEC_PER_SEC)
 
-/* A host of SPEC: its name, then 'o' an origin, 'l' live, both or none.  */
+/* A host of SPEC: its name, then 'o' an origin, 'l' live, 'c' with a complete version, each or
+ * none.
+ */
 static Host *
 make_host (const char *spec)
 {
@@ -17,6 +19,8 @@ make_host (const char *spec)
 
   host->is_origin = strchr (parts[1], 'o') != NULL;
   host->seen_us = NOW - (strchr (parts[1], 'l') ? 1 : 2 * HOST_LIVE_SECONDS) * G_USEC_PER_SEC;
+  g_ptr_array_add (host->versions,
+                   host_version_new ("demo/desktop@1", strchr (parts[1], 'c') ? 0 : 65536));
   return host;
 }
 
@@ -85,7 +89,7 @@ find_source (ChunkSources *sources, const char *name)
 typedef struct
 {
   const char *name;
-  const char *ranking[5]; // what the chunk thinks of the hosts, the best first
+  const char *ranking[7]; // what the chunk thinks of the hosts, the best first
   const char *hosts;
   gboolean is_origin;
   const char *silent, *bad; // who is struck
@@ -135,6 +139,14 @@ static const Case CASES[] = {
     NULL,
     NULL,
     "a+ b+ srv c d",
+    "srv" },
+  { "others that have all of something",
+    { "a", "b", "me", "c", "d", "e" },
+    "srv:ol a:l b:l c:l d:lc e:c",
+    FALSE,
+    "srv",
+    NULL,
+    "a+ b+ d c srv e",
     "srv" },
   { "this host is home",
     { "me", "a", "b" },

@@ -248,6 +248,10 @@ test_merge (void)
   put (list, make_host ("gone", "192.0.2.3", 1000));
   put (list, make_host ("live", "192.0.2.4", 10));
   g_autoptr (JsonObject) by_replica = answer_of (at_server, FALSE);
+  server->is_origin = FALSE; // then it is believed in what it says of itself
+  g_assert_true (host_list_merge (list, server, by_replica, &error));
+  assert_names (list, "gone live srv");
+  server->is_origin = TRUE;
   g_assert_true (host_list_merge (list, server, by_replica, &error));
   assert_names (list, "gone live pc2 srv");
   assert_address (list, "srv", "192.0.2.100");
@@ -273,6 +277,7 @@ test_removed (void)
   g_autoptr (Host) replica = host_new ("srv", "192.0.2.100", 4711);
   g_autoptr (GError) error = NULL;
 
+  replica->is_origin = TRUE;
   put (list, make_host ("pc1", "192.0.2.1", 1));
   put (at_replica, make_host ("pc1", "192.0.2.1", 0));
   host_list_remove (list, "pc1");
