@@ -20,14 +20,16 @@ struct HostList
   GMutex lock;         // guards what follows
   GHashTable *hosts;   // name, owned by the host -> Host *
   GHashTable *removed; // name -> gint64 *, when it was
+  GHashTable *unnamed; // set of names: they lived when a publisher did not name them
   HostListGeneration generation;
   HostListGeneration saved; // that the file has
   gint64 saved_us;
   gint64 next_transition_us; // when the next live host will be none, if nothing is heard of it
 };
 
-/* Count it if a host is not live any more by NOW_US, and note when the next one will not be; LOCK
-   is held.  If something was heard of that host since, one is counted too many.  */
+/* Count it if a host is not live any more by NOW_US, forget it if a publisher did not name it, and
+   note when the next one will not be; LOCK is held.  If something was heard of that host since, one
+   is counted too many.  */
 static void
 find_next_transition (HostList *list, gint64 now_us)
 {
@@ -43,6 +45,8 @@ find_next_transition (HostList *list, gint64 now_us)
       list->next_transition_us =
           MIN (list->next_transition_us,
                ((Host *)host)->seen_us + (gint64)HOST_LIVE_SECONDS * G_USEC_PER_SEC);
+    else if (g_hash_table_contains (list->unnamed, ((Host *)host)->name))
+      g_hash_table_iter_remove (&iter);
 }
 
 /* Put HOST, which is taken over, into the table; LOCK is held.  */
@@ -137,6 +141,7 @@ host_list_new (const char *path, const char *own_name)
   list->own_name = g_strdup (own_name);
   list->hosts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)host_unref);
   list->removed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  list->unnamed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   list->next_transition_us = G_MAXINT64;
   g_mutex_init (&list->lock);
   if ((!g_file_get_contents (path, &text, &size, &error) || !load (list, text, size, &error))
@@ -156,6 +161,7 @@ host_list_free (HostList *list)
   g_free (list->own_name);
   g_hash_table_unref (list->hosts);
   g_hash_table_unref (list->removed);
+  g_hash_table_unref (list->unnamed);
   g_mutex_clear (&list->lock);
   g_free (list);
 }
@@ -201,32 +207,18 @@ host_list_generation (HostList *list)
   return list->generation;
 }
 
-/* Whether there is an origin, with LIVE one that was heard of lately.  */
-static gboolean
-has_origin (HostList *list, gboolean live)
+gboolean
+host_list_has_origin (HostList *list)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&list->lock);
-  gint64 now_us = g_get_monotonic_time ();
   GHashTableIter iter;
   gpointer host;
 
   g_hash_table_iter_init (&iter, list->hosts);
   while (g_hash_table_iter_next (&iter, NULL, &host))
-    if (((Host *)host)->is_origin && (!live || host_is_live (host, now_us)))
+    if (((Host *)host)->is_origin)
       return TRUE;
   return FALSE;
-}
-
-gboolean
-host_list_has_origin (HostList *list)
-{
-  return has_origin (list, FALSE);
-}
-
-gboolean
-host_list_has_live_origin (HostList *list)
-{
-  return has_origin (list, TRUE);
 }
 
 /* As host_list_put; LOCK is held.  */
@@ -265,19 +257,25 @@ was_removed (const HostList *list, const Host *host)
   return removed_us && host->seen_us < *removed_us + (gint64)NEWS_SECONDS * G_USEC_PER_SEC;
 }
 
-/* Forget who is not live and not among NAMED, which a publisher named; LOCK is held.  */
+/* Forget who is not among NAMED, which a publisher named: at once, or when it is not live any more;
+   LOCK is held.  */
 static void
 forget_unnamed (HostList *list, GPtrArray *named, gint64 now_us)
 {
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
   g_autoptr (GList) known = g_hash_table_get_values (list->hosts);
 
+  g_hash_table_remove_all (list->unnamed);
   for (guint i = 0; i < named->len; i++)
     g_hash_table_add (names, ((Host *)named->pdata[i])->name);
   for (GList *l = known; l; l = l->next)
     {
       const Host *host = l->data;
-      if (!g_hash_table_contains (names, host->name) && !host_is_live (host, now_us))
+      if (g_hash_table_contains (names, host->name))
+        continue;
+      if (host_is_live (host, now_us))
+        g_hash_table_add (list->unnamed, g_strdup (host->name));
+      else
         forget (list, host->name);
     }
 }

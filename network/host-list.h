@@ -39,11 +39,8 @@ typedef struct
 } HostListGeneration;
 HostListGeneration host_list_generation (HostList *list);
 
-/* Whether another host of the list keeps whole images; and whether one of those was heard of
- * lately.
- */
+/* Whether another host of the list keeps whole images.  */
 gboolean host_list_has_origin (HostList *list);
-gboolean host_list_has_live_origin (HostList *list);
 
 /* Put HOST into the list in place of the one of its name, unless that is heard of more lately.
    FALSE if the list is full.  */
@@ -51,7 +48,7 @@ gboolean host_list_put (HostList *list, Host *host);
 
 /* Take over ANSWER, which SPEAKER gave to a heartbeat just now, where it may tell of it.  What it
    says of itself is at the address where SPEAKER was asked.  Of a publisher's answer those go that
-   it does not name, unless they are live.  On failure nothing is taken over.  */
+   it does not name, those that live when they do no more.  On failure nothing is taken over.  */
 gboolean host_list_merge (HostList *list, const Host *speaker, JsonObject *answer, GError **error);
 
 /* The hosts NAMES, which end with NULL, were heard of just now; who is not in the list is passed

@@ -58,18 +58,6 @@ fetch_revocations (const OriginSync *self, const Host *origin, GError **error)
   return TRUE;
 }
 
-static gboolean
-send_revocations (const OriginSync *self, const Host *origin, GError **error)
-{
-  g_autofree char *pem = NULL;
-
-  if (!g_file_get_contents (self->identity->crl_path, &pem, NULL, error))
-    return FALSE;
-  g_autoptr (GBytes) answer = site_client_request (self->sync->client, origin, "PUT", "/crl.pem",
-                                                   pem, ANSWER_SIZE_MAX, TIMEOUT_SECONDS, error);
-  return answer != NULL;
-}
-
 /* Make the lists of removed hosts, of which ORIGIN's has number THEIRS, the same.  */
 static void
 level_revocations (const OriginSync *self, const Host *origin, guint64 theirs)
@@ -79,7 +67,9 @@ level_revocations (const OriginSync *self, const Host *origin, guint64 theirs)
 
   if (!revocation_number (self->identity->crl_path, &own, &error)
       || (theirs > own && !fetch_revocations (self, origin, &error))
-      || (theirs < own && !send_revocations (self, origin, &error)))
+      || (theirs < own
+          && !site_client_put_file (self->sync->client, origin, "/crl.pem",
+                                    self->identity->crl_path, TIMEOUT_SECONDS, &error)))
     g_message ("the list of removed hosts and that of %s: %s", origin->name, error->message);
 }
 

@@ -14,6 +14,7 @@
 #include "qcow-backing/json-read.h"
 
 #define CONNECT_TIMEOUT_MSEC 3000L
+#define PUT_ANSWER_SIZE_MAX  1024
 #define HANDLES_MAX          8u
 #define ERROR_SENTENCE_MAX   1000u
 
@@ -222,4 +223,17 @@ site_client_request (SiteClient *client, const Host *host, const char *method, c
   curl_slist_free_all (list);
   curl_slist_free_all (head);
   return ok ? g_byte_array_free_to_bytes (g_steal_pointer (&bytes)) : NULL;
+}
+
+gboolean
+site_client_put_file (SiteClient *client, const Host *host, const char *path, const char *file,
+                      guint timeout_seconds, GError **error)
+{
+  g_autofree char *text = NULL;
+
+  if (!g_file_get_contents (file, &text, NULL, error))
+    return FALSE;
+  g_autoptr (GBytes) answer = site_client_request (client, host, "PUT", path, text,
+                                                   PUT_ANSWER_SIZE_MAX, timeout_seconds, error);
+  return answer != NULL;
 }

@@ -32,3 +32,7 @@ struct curl_slist *site_client_prepare (SiteClient *client, CURL *easy, const Ho
 GBytes *site_client_request (SiteClient *client, const Host *host, const char *method,
                              const char *path, const char *body, gsize max_size,
                              guint timeout_seconds, GError **error);
+
+/* PUT the text that is in FILE to PATH of HOST; failures as above, or of the file.  */
+gboolean site_client_put_file (SiteClient *client, const Host *host, const char *path,
+                               const char *file, guint timeout_seconds, GError **error);

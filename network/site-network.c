@@ -71,17 +71,10 @@ tell_revocations (gpointer data, gpointer user_data)
 {
   g_autoptr (Host) host = data;
   SiteNetwork *network = user_data;
-  g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (!g_file_get_contents (network->identity->crl_path, &text, NULL, &error))
-    {
-      g_message ("%s", error->message);
-      return;
-    }
-  g_autoptr (GBytes) answer = site_client_request (network->client, host, "PUT", "/crl.pem", text,
-                                                   1024, TELL_SECONDS, &error);
-  if (!answer)
+  if (!site_client_put_file (network->client, host, "/crl.pem", network->identity->crl_path,
+                             TELL_SECONDS, &error))
     g_message ("%s is told later who was removed from the site: %s", host->name, error->message);
 }
 

@@ -204,6 +204,14 @@ test_generation (void)
   assert_grew (list, &last, 1, 0);
 }
 
+static gboolean
+lives (HostList *list, const char *name)
+{
+  g_autoptr (Host) host = host_list_find (list, name);
+
+  return host && host_is_live (host, g_get_monotonic_time ());
+}
+
 /* A host that nobody hears of any more is a change though nobody says so.  */
 static void
 test_going_is_noticed (void)
@@ -216,10 +224,10 @@ test_going_is_noticed (void)
   put (list, host);
   put (list, make_host ("pc2", "192.0.2.2", 0));
   HostListGeneration before = host_list_generation (list);
-  g_assert_true (host_list_has_live_origin (list));
+  g_assert_true (lives (list, "pc1"));
   g_usleep (G_USEC_PER_SEC / 4);
   put (list, make_host ("pc2", "192.0.2.2", 0)); // as a heartbeat of another host does
-  g_assert_false (host_list_has_live_origin (list));
+  g_assert_false (lives (list, "pc1"));
   g_assert_true (host_list_has_origin (list));
   g_assert_cmpuint (host_list_generation (list).reach, ==, before.reach + 1);
 }
@@ -258,7 +266,7 @@ test_merge (void)
   g_autoptr (JsonObject) by_publisher = answer_of (at_server, TRUE);
   g_assert_true (host_list_merge (list, server, by_publisher, &error));
   assert_names (list, "live pc2 srv");
-  g_assert_true (host_list_has_live_origin (list));
+  g_assert_true (lives (list, "srv"));
 
   JsonObject *bad = json_object_new ();
   json_array_add_object_element (json_object_get_array_member (by_publisher, "hosts"), bad);
@@ -266,6 +274,28 @@ test_merge (void)
   g_assert_false (host_list_merge (list, server, by_publisher, &error));
   g_assert_nonnull (error);
   assert_names (list, "live srv");
+}
+
+/* A host that was removed is live when the publisher does not name it, and is forgotten when it is
+   not.  */
+static void
+test_removed_elsewhere (void)
+{
+  g_autoptr (HostList) list = host_list_new ("/nonexistent/hosts.json", "replica");
+  g_autoptr (HostList) at_server = host_list_new ("/nonexistent/hosts.json", "srv");
+  g_autoptr (Host) server = host_new ("srv", "192.0.2.100", 4711);
+  Host *host = make_host ("pc1", "192.0.2.1", HOST_LIVE_SECONDS);
+  g_autoptr (GError) error = NULL;
+
+  server->is_origin = TRUE;
+  host->seen_us += G_USEC_PER_SEC / 5;
+  put (list, host);
+  g_autoptr (JsonObject) answer = answer_of (at_server, TRUE);
+  g_assert_true (host_list_merge (list, server, answer, &error));
+  assert_names (list, "pc1 srv");
+  g_usleep (G_USEC_PER_SEC / 4);
+  host_list_generation (list);
+  assert_names (list, "srv");
 }
 
 /* An origin that has not heard yet of a removal does not bring the host back.  */
@@ -328,6 +358,7 @@ main (int argc, char **argv)
   g_test_add_func ("/host-list/generation", test_generation);
   g_test_add_func ("/host-list/going", test_going_is_noticed);
   g_test_add_func ("/host-list/merge", test_merge);
+  g_test_add_func ("/host-list/removed-elsewhere", test_removed_elsewhere);
   g_test_add_func ("/host-list/removed", test_removed);
   g_test_add_func ("/host-list/file", test_file);
   return g_test_run ();
