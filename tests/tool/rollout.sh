@@ -58,6 +58,11 @@ comes_true ()
     fi
 }
 
+nothing_is_signed ()
+{
+    [ -z "$(find "$tmp/srv/state/images/$IMAGE/rollout" -name '*.sig')" ]
+}
+
 # bucket VERSION HOST: as rollout-bucket.h has it.
 bucket ()
 {
@@ -176,7 +181,7 @@ comes_true 'it goes on, to all' 30 boots_next $late $IMAGE@2
 is 'and is done' "$(status .state)" '"done"'
 is 'the history has all of it' "$(history $late '[.history[-2:][] | [.action, .version, .from, .note]]')" \
     "[[\"stage\",2,1,\"$share % of the hosts: tested\"],[\"promote\",2,1,\"100 % of the hosts: tested\"]]"
-is 'what was signed for it is gone' "$(find "$tmp/srv/state/images/$IMAGE/rollout" -name '*.sig')" ''
+comes_true 'what was signed for it goes' 30 nothing_is_signed
 run_ok 'gild rollback goes behind it' at srv gild rollback $IMAGE
 is 'by a serial that no stage had' "$(serial)" $((before + 4))
 comes_true 'everywhere' 30 boots_next $late 'the same'
