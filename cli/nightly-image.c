@@ -231,37 +231,43 @@ check (const Walk *walk)
   return FALSE;
 }
 
+/* The version is not production: because that is no more what it was made from, or as CHILD says.
+ */
+static void
+not_promoted (const Walk *walk, const BoundedChild *child)
+{
+  guint version = walk->result->version;
+  Standing standing;
+
+  if (!look (walk, &standing, NULL) || standing.production == walk->result->production)
+    {
+      finish (walk, NIGHTLY_PROMOTE_FAILED, nightly_verb_complaint (child, "promote"));
+      return;
+    }
+  finish (walk, NIGHTLY_OVERTAKEN,
+          g_strdup_printf ("production is @%u by now, and @%u was made from @%u",
+                           standing.production, version, walk->result->production));
+  save (walk, NIGHTLY_STEP_ENDED, version);
+}
+
 /* Make the version production, unless production is no more what it was made from.  */
 static void
 promote (const Walk *walk)
 {
   const ConfigImage *config = config_image (walk->night->verb->config, walk->script->image);
   guint version = walk->result->version;
-  g_autofree char *options = g_strdup_printf (
-      "%s --note 'nightly %s'", config->promote ? config->promote : "", walk->night->night);
+  g_autofree char *options =
+      g_strdup_printf ("%s --from %u --note 'nightly %s'", config->promote ? config->promote : "",
+                       walk->result->production, walk->night->night);
   g_auto (GStrv) arguments = build_arguments (walk, "promote", options);
   Standing standing;
-  g_autoptr (GError) error = NULL;
   g_auto (BoundedChild) child = { 0 };
-
-  if (!look (walk, &standing, &error))
-    {
-      finish (walk, NIGHTLY_PROMOTE_FAILED, g_strdup (error->message));
-      return;
-    }
-  if (standing.production != walk->result->production)
-    {
-      finish (walk, NIGHTLY_OVERTAKEN,
-              g_strdup_printf ("production is @%u by now, and @%u was made from @%u",
-                               standing.production, version, walk->result->production));
-      save (walk, NIGHTLY_STEP_ENDED, version);
-      return;
-    }
   g_autoptr (JsonNode) answer =
       nightly_verb_run (walk->night->verb, (const char *const *)arguments, PROMOTE_SECONDS, &child);
+
   if (child.status != EXIT_DONE)
     {
-      finish (walk, NIGHTLY_PROMOTE_FAILED, nightly_verb_complaint (&child, "promote"));
+      not_promoted (walk, &child);
       return;
     }
   gboolean is_staged = look (walk, &standing, NULL) && standing.production != version;

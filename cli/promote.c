@@ -22,10 +22,13 @@ verb_promote (int argc, char **argv)
 {
   g_auto (Verb) verb = { 0 };
   g_autofree char *channel = NULL, *note = NULL, *image = NULL, *stages = NULL, *wait = NULL;
+  g_autofree char *from = NULL;
   RolloutOptions rollout = { 0 };
   const GOptionEntry options[] = {
     { "channel", 0, 0, G_OPTION_ARG_STRING, &channel, "The channel that shall name it [production]",
       "NAME" },
+    { "from", 0, 0, G_OPTION_ARG_STRING, &from, "Only if the channel names that version until then",
+      "VERSION" },
     { "note", 0, 0, G_OPTION_ARG_STRING, &note, "Why, for the history", "TEXT" },
     { "stage", 0, 0, G_OPTION_ARG_STRING, &stages,
       "Reach so many of the hosts after each other, such as 5%,25%,100%", "LIST" },
@@ -41,7 +44,7 @@ verb_promote (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   ExitStatus status;
   gboolean is_command;
-  guint version;
+  guint version, from_version = 0;
 
   if (!verb_parse (
           &verb, argc, argv, options, "IMAGE@VERSION | IMAGE",
@@ -54,14 +57,17 @@ verb_promote (int argc, char **argv)
   rollout.stages = stages;
   rollout.wait = wait;
   if (!rollout_options_check (&rollout, &is_command, &error)
-      || !parse_ref (verb.argv[0], is_command, &image, &version, &error))
+      || !parse_ref (verb.argv[0], is_command, &image, &version, &error)
+      || (is_command && from && !fail (&error, "--from is for promoting a version"))
+      || (from && !version_parse (from, &from_version, &error)))
     return verb_usage (&verb, error);
   if (is_command)
     return rollout_command (&verb, image, note ? note : "", &rollout);
-  if (rollout.stages)
-    return rollout_promote (&verb, image, version, channel ? channel : CHANNEL_DEFAULT,
-                            note ? note : "", &rollout);
-  const ChannelChange change = { channel ? channel : CHANNEL_DEFAULT, version, CHANNEL_PROMOTE,
-                                 NULL, note ? note : "" };
-  return channels_change (&verb, image, &change);
+  const ChannelChange change = { .channel = channel ? channel : CHANNEL_DEFAULT,
+                                 .version = version,
+                                 .action = rollout.stages ? CHANNEL_STAGE : CHANNEL_PROMOTE,
+                                 .note = note ? note : "",
+                                 .from = from_version };
+  return rollout.stages ? rollout_promote (&verb, image, &change, &rollout)
+                        : channels_change (&verb, image, &change);
 }

@@ -153,19 +153,21 @@ make_plan (const char *image, guint version, const char *channel, const RolloutO
 }
 
 ExitStatus
-rollout_promote (const Verb *verb, const char *image, guint version, const char *channel,
-                 const char *note, const RolloutOptions *options)
+rollout_promote (const Verb *verb, const char *image, const ChannelChange *change,
+                 const RolloutOptions *options)
 {
   g_autofree char *author = channel_change_author ();
-  const ChannelChange change = { channel, version, CHANNEL_STAGE, author, note };
+  ChannelChange signed_change = *change;
   g_autoptr (SigningKey) key = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (RolloutPlan) plan = make_plan (image, version, channel, options, &error);
+  g_autoptr (RolloutPlan) plan =
+      make_plan (image, change->version, change->channel, options, &error);
 
-  if (!plan || !rollout_check (&change, &error))
+  if (!plan || !rollout_check (change, &error))
     return verb_usage (verb, error);
+  signed_change.by = author;
   g_autoptr (ImageLibrary) library = channels_open_library (verb, &key, &error);
-  if (!library || !rollout_begin (library, key, plan, &change, &error)
+  if (!library || !rollout_begin (library, key, plan, &signed_change, &error)
       || !show (verb, library, image, &error))
     return verb_fail (verb, error);
   return EXIT_DONE;

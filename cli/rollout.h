@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gild.h"
+#include "qcow-backing/channel-change.h"
 
 typedef struct
 {
@@ -15,9 +16,9 @@ typedef struct
 gboolean rollout_options_check (const RolloutOptions *options, gboolean *is_command,
                                 GError **error);
 
-/* Begin to have CHANNEL name VERSION of IMAGE, in stages.  */
-ExitStatus rollout_promote (const Verb *verb, const char *image, guint version, const char *channel,
-                            const char *note, const RolloutOptions *options);
+/* Begin CHANGE, as who runs this, of a channel of IMAGE, in stages.  */
+ExitStatus rollout_promote (const Verb *verb, const char *image, const ChannelChange *change,
+                            const RolloutOptions *options);
 
 /* Pause, resume or stop the rollout of IMAGE, or say how it stands.  */
 ExitStatus rollout_command (const Verb *verb, const char *image, const char *note,

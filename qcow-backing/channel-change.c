@@ -185,6 +185,17 @@ choose_version (const ImageLibrary *library, const ChannelRecord *record,
       record->image, change->channel, present, versions);
 }
 
+gboolean
+channel_change_check_from (const ChannelRecord *record, const ChannelChange *change, GError **error)
+{
+  guint present = channel_record_get (record, change->channel);
+
+  return change->from == 0 || present == change->from
+         || fail_code (error, G_IO_ERROR_BUSY,
+                       "%s names %s@%u by now, and not @%u: somebody has changed it meanwhile",
+                       change->channel, record->image, present, change->from);
+}
+
 static gboolean
 run_locked (const ImageLibrary *library, const SigningKey *key, const char *image,
             const ChannelChange *change, ChannelChangeResult *result, GError **error)
@@ -196,7 +207,8 @@ run_locked (const ImageLibrary *library, const SigningKey *key, const char *imag
     return FALSE;
   *result = (ChannelChangeResult){ chosen.version, channel_record_get (record, change->channel) };
   return result->from == result->version
-         || (channel_change_apply (record, &chosen, error)
+         || (channel_change_check_from (record, change, error)
+             && channel_change_apply (record, &chosen, error)
              && channel_change_write (library, key, record, error));
 }
 

@@ -16,6 +16,7 @@ typedef struct
   const char *by;     // who, as channel_change_author says; NULL: ask it
   const char *note;   // why; "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
   guint percent;      // of the hosts, on which it shall name it; 0 and 100: all
+  guint from;         // that it has to name until then; 0: whichever
 } ChannelChange;
 
 /* The checks that need nothing but CHANGE.  */
@@ -50,6 +51,10 @@ void channel_change_unlock (const ChannelLocks *locks);
    where it is not.  */
 gboolean channel_change_check_version (const ImageLibrary *library, const char *image,
                                        guint version, GError **error);
+
+/* Whether RECORD's channel names what it has to for CHANGE; G_IO_ERROR_BUSY where it does not.  */
+gboolean channel_change_check_from (const ChannelRecord *record, const ChannelChange *change,
+                                    GError **error);
 
 typedef struct
 {

@@ -148,7 +148,8 @@ begin_locked (const ImageLibrary *library, const SigningKey *key, RolloutPlan *p
   const Beginning beginning = { library, key, plan, change };
   g_autoptr (ChannelRecord) record = channel_change_begin (library, plan->image, error);
 
-  if (!record || !channel_change_check_version (library, plan->image, plan->version, error))
+  if (!record || !channel_change_check_version (library, plan->image, plan->version, error)
+      || !channel_change_check_from (record, change, error))
     return FALSE;
   plan->base = channel_record_get (record, plan->channel);
   if (!plan->base)

@@ -37,6 +37,10 @@ run_fails 'no version' 2 'which version' gild promote demo/desktop
 run_fails 'a bad name' 2 '\.\./x' gild promote ../x@1
 run_fails 'a bad channel' 2 'Test' gild promote demo/desktop@1 --channel Test
 run_fails 'a note that is too long' 2 '1000 bytes' gild promote demo/desktop@1 --note "$(printf '%01001d' 0)"
+run_fails 'from what it does not name' 1 'production names demo/desktop@3 by now, and not @2' gild promote demo/desktop@1 --from 2
+run_fails 'in stages neither' 1 'production names demo/desktop@3 by now' gild promote demo/desktop@1 --from 2 --stage 5,100
+run_fails 'from no version' 2 'version' gild promote demo/desktop@1 --from x
+run_fails 'to pause from a version' 2 'is for promoting' gild promote demo/desktop --pause --from 2
 run_fails 'a version that never was' 1 'demo/desktop@9 is not there: .*there is: 1, 2, 3' gild promote demo/desktop@9
 run_fails 'to go back to it' 1 'demo/desktop@9 .*there is: 1, 2, 3' gild rollback demo/desktop --to 9
 run_fails 'to go back to no number' 2 'VERSION|version' gild rollback demo/desktop --to x
@@ -91,7 +95,7 @@ run_ok 'while the clock has jumped back' env CLOCK_OFF=-1500000000 \
 is 'the serial goes on' "$(serial)" $((before + 1))
 like 'though the date does not' "$(last .at)" '"19'
 channel_is 'and the channel goes back' production 2
-run_ok 'and with the clock put right' gild promote demo/desktop@4
+run_ok 'and with the clock put right, from what it does name' gild promote demo/desktop@4 --from 2
 channel_is 'all goes on' production 4
 
 # Who has no key changes nothing.
