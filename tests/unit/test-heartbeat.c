@@ -48,6 +48,7 @@ set_up (Fixture *f, gconstpointer data)
   set_up_member (&f->pc1, "pc1");
   set_up_member (&f->pc2, "pc2");
   f->origin_host = host_new ("srv", "192.0.2.100", 4711);
+  f->origin_host->is_origin = TRUE;
 }
 
 static void
