@@ -9,9 +9,10 @@
 //
 // A server of FUSE that mounts by itself would have to be root as long as it runs, and it talks to
 // nbdkit.  libfuse takes a descriptor that is mounted already, named as /dev/fd/N; but QEMU wants
-// its mount point to be a regular file.  So qemu-storage-daemon gets a mount namespace in which
-// there is a regular file of that name.  QEMU does not end when its file system does, hence the
-// keeper.
+// its mount point to be a regular file.  So both get a mount namespace in which there is a regular
+// file of that name; and in which the disk's own file system will not be mounted, since it would be
+// as long as the namespace, also when the caller is killed.  QEMU does not end when its file system
+// does, hence the keeper.
 
 #include "fuse-disk.h"
 
@@ -173,12 +174,6 @@ enter_namespace (char **unneeded)
 G_NORETURN static void
 become_server (const Server *server, pid_t keeper)
 {
-  if (!enter_namespace (server->unneeded))
-    {
-      static const char SENTENCE[] = "it cannot have a mount namespace\n";
-      (void)!write (STDERR_FILENO, SENTENCE, sizeof SENTENCE - 1);
-      _exit (127);
-    }
   child_identity_assume (server->identity);
   prctl (PR_SET_PDEATHSIG, SIGKILL); // after the change of identity, which clears it
   if (getppid () == keeper)
@@ -225,6 +220,12 @@ become_keeper (const Server *server, int fuse_fd, int said_fd)
   setsid (); // whoever ends the caller's terminal does not mean the disk
   if (chdir ("/") < 0 || !arrange_descriptors (fuse_fd, said_fd))
     _exit (127);
+  if (!enter_namespace (server->unneeded))
+    {
+      static const char SENTENCE[] = "it cannot have a mount namespace\n";
+      (void)!write (STDERR_FILENO, SENTENCE, sizeof SENTENCE - 1);
+      _exit (127);
+    }
   pid_t keeper = getpid (), pid = fork ();
   if (pid == 0)
     become_server (server, keeper);
