@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "attach-mount.h"
-#include "qcow-backing/boot-recorder.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/fuse-disk.h"
 #include "qcow-backing/loop-device.h"
@@ -157,11 +156,10 @@ version_tree_open (const Config *config, const char *image, guint version, int p
                    GError **error)
 {
   g_autofree char *socket = config_run_path (config, "nbd.sock", NULL);
-  g_autofree char *export = g_strdup_printf ("%s@%u" BOOT_RECORDER_OFF, image, version);
-  FuseDisk disk = { NULL, socket, export, { 0 } };
   g_autoptr (VersionTree) tree = g_new (VersionTree, 1);
 
   *tree = (VersionTree){ g_strdup_printf ("%s@%u", image, version), -1, -1, -1, -1, { 0 } };
+  FuseDisk disk = { NULL, socket, tree->name, { 0 } };
   if (site_owner_identity (config, &disk.identity, error))
     tree->disk_fd = fuse_disk_open (&disk, error);
   if (tree->disk_fd >= 0 && mount_disk (tree, partition, error))

@@ -6,9 +6,6 @@
 
 #include "boot-profile.h"
 
-/* Behind an export's name: who opens that reads as no boot does, and is not recorded.  */
-#define BOOT_RECORDER_OFF "/unrecorded"
-
 typedef struct BootRecorder BootRecorder;
 
 /* Record the client that comes at NOW_US, of the monotonic clock, to a disk of N_CHUNKS.  */

@@ -193,43 +193,20 @@ plugin_default_export (int readonly, int is_tls)
   return "";
 }
 
-/* The version that EXPORT is of, the caller's; whether who opens it is *RECORDED.  */
-static char *
-parse_export (const char *export, gboolean *recorded)
-{
-  *recorded = !g_str_has_suffix (export, BOOT_RECORDER_OFF);
-  return g_strndup (export, strlen (export) - (*recorded ? 0 : strlen (BOOT_RECORDER_OFF)));
-}
-
-static Connection *
-connection_new (ServedVersion *version, const char *ref, gboolean recorded)
-{
-  Connection *connection = g_new0 (Connection, 1);
-
-  connection->version = version;
-  connection->ref = g_strdup (ref);
-  if (recorded && plugin.profile_reporter && profile_reporter_wants (plugin.profile_reporter, ref))
-    connection->recorder = boot_recorder_new (
-        (served_version_size (version) + CHUNK_SIZE - 1) / CHUNK_SIZE, g_get_monotonic_time ());
-  return connection;
-}
-
 static void *
 plugin_open (int readonly)
 {
-  const char *export = nbdkit_export_name ();
+  const char *ref = nbdkit_export_name ();
   g_autoptr (GError) error = NULL;
-  gboolean recorded;
 
-  if (!export)
+  if (!ref)
     return NULL;
-  if (*export == '\0')
+  if (*ref == '\0')
     {
       nbdkit_error ("there is no default export: name one, DEPARTMENT/NAME@VERSION");
       nbdkit_set_error (EINVAL);
       return NULL;
     }
-  g_autofree char *ref = parse_export (export, &recorded);
   if (!is_offered (ref))
     {
       nbdkit_error ("%s is of a department that is not for everybody", ref);
@@ -242,7 +219,13 @@ plugin_open (int readonly)
       report (error, ENOENT);
       return NULL;
     }
-  return connection_new (version, ref, recorded);
+  Connection *connection = g_new0 (Connection, 1);
+  connection->version = version;
+  connection->ref = g_strdup (ref);
+  if (plugin.profile_reporter && profile_reporter_wants (plugin.profile_reporter, ref))
+    connection->recorder = boot_recorder_new (
+        (served_version_size (version) + CHUNK_SIZE - 1) / CHUNK_SIZE, g_get_monotonic_time ());
+  return connection;
 }
 
 /* Tell what the client has read, if that was not told yet.  */
