@@ -220,7 +220,7 @@ is_leftover (virDomainPtr domain, gpointer data)
   const char *name = virDomainGetName (domain);
   virDomainBlockStatsStruct statistics;
 
-  if (!g_str_has_prefix (name, NAME_PREFIX)
+  if (!g_str_has_prefix (name, NAME_PREFIX EDIT_DIRECTORY_PREFIX)
       || edit_directory_is_used (config, name + strlen (NAME_PREFIX)))
     return FALSE;
   g_autofree char *disk = disk_path (config, name + strlen (NAME_PREFIX));

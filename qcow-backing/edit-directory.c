@@ -15,7 +15,6 @@
 #include "fail.h"
 #include "file-lock.h"
 
-#define PREFIX       "edit-"
 #define LOCK         ".lock" // held while directories are made and swept
 #define MODE         0711    // a guest's QEMU reaches the overlay by its name
 #define RESERVE_PART 10      // what edits leave free: one part in that many of the disk
@@ -63,7 +62,8 @@ sweep (const Config *config, int parent_fd, GError **error)
   g_autoptr (GPtrArray) names = directory_names (parent_fd);
 
   for (guint i = 0; names && i < names->len; i++)
-    if (g_str_has_prefix (names->pdata[i], PREFIX) && !sweep_one (parent_fd, names->pdata[i]))
+    if (g_str_has_prefix (names->pdata[i], EDIT_DIRECTORY_PREFIX)
+        && !sweep_one (parent_fd, names->pdata[i]))
       g_message ("cannot remove %s/edit/%s: %s", config->state_dir, (char *)names->pdata[i],
                  g_strerror (errno));
   return names || fail_errno (error, "read %s/edit", config->state_dir);
@@ -90,7 +90,7 @@ edit_directory_sweep (const Config *config, GError **error)
 static EditDirectory *
 make_locked (const Config *config, GError **error)
 {
-  g_autofree char *path = config_state_path (config, "edit", PREFIX "XXXXXX", NULL);
+  g_autofree char *path = config_state_path (config, "edit", EDIT_DIRECTORY_PREFIX "XXXXXX", NULL);
   int fd = -1;
 
   if (g_mkdtemp_full (path, MODE))
@@ -142,7 +142,7 @@ edit_directory_is_used (const Config *config, const char *name)
 {
   g_autofree char *path = config_state_path (config, "edit", name, NULL);
 
-  if (!g_str_has_prefix (name, PREFIX) || strchr (name, '/'))
+  if (!g_str_has_prefix (name, EDIT_DIRECTORY_PREFIX) || strchr (name, '/'))
     return FALSE;
   int fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   gboolean is_used = fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) < 0;

@@ -7,6 +7,9 @@
 
 #include "config.h"
 
+/* What the name of each begins with.  */
+#define EDIT_DIRECTORY_PREFIX "edit-"
+
 /* The name of the overlay in it.  */
 #define EDIT_DIRECTORY_DISK "disk.qcow2"
 
