@@ -10,7 +10,8 @@ host_up
 
 readonly MNT=$tmp/mnt
 mkdir "$MNT" "$tmp/bin"
-template "target='vda'" >"$tmp/small.xml"
+# A template whose screen everybody may look at.
+template "target='vda'" | sed 's,<serial ,<graphics type="vnc" port="5999" listen="0.0.0.0"/>&,' >"$tmp/small.xml"
 
 production ()
 {
