@@ -37,6 +37,7 @@
 #define FUSE_FD_PATH  "/dev/fd/3"
 #define SAID_SIZE_MAX 4096
 
+#define OPEN_SECONDS   10 // for nbdkit, which may just be started anew
 #define ENDING_SECONDS 60 // for writing what is in memory, to a slow disk
 
 /* What QEMU's own mount would say (block/export/fuse.c: FUSE_MAX_BOUNCE_BYTES).  */
@@ -108,8 +109,8 @@ build_argv (const FuseDisk *disk)
   g_autoptr (GStrvBuilder) argv = g_strv_builder_new ();
   g_autofree char *socket = escape_commas (disk->nbd_socket);
   g_autofree char *golden = g_strdup_printf (
-      "driver=nbd,node-name=golden,read-only=on,server.type=unix,server.path=%s,export=%s,reconnect-delay=%d",
-      socket, disk->export, FUSE_DISK_RECONNECT_SECONDS);
+      "driver=nbd,node-name=golden,read-only=on,server.type=unix,server.path=%s,export=%s,reconnect-delay=%d,open-timeout=%d",
+      socket, disk->export, FUSE_DISK_RECONNECT_SECONDS, OPEN_SECONDS);
 
   g_strv_builder_add_many (argv, QEMU_STORAGE_DAEMON, "--blockdev", golden, NULL);
   if (disk->overlay)
@@ -250,6 +251,15 @@ start_server (const FuseDisk *disk, int fuse_fd, int said_fd, GError **error)
   return pid > 0 || fail_errno (error, "start %s", argv[0]);
 }
 
+/* The reason in LINE of qemu-storage-daemon's: behind its name and the option that it is about.  */
+static const char *
+find_reason (const char *line)
+{
+  const char *option = strstr (line, ": --"), *reason = option ? strstr (option + 2, ": ") : NULL;
+
+  return reason ? reason + 2 : line;
+}
+
 /* Say why there is no disk: what the server said last.  */
 static gboolean
 fail_said (int said_fd, GError **error)
@@ -262,7 +272,7 @@ fail_said (int said_fd, GError **error)
   g_strchomp (said);
   const char *last_line = strrchr (said, '\n');
   return fail (error, "qemu-storage-daemon: %s",
-               n > 0 ? (last_line ? last_line + 1 : said) : "it ended without a word");
+               n > 0 ? find_reason (last_line ? last_line + 1 : said) : "it ended without a word");
 }
 
 /* The file that is mounted as MOUNT_FD, to be used by MODE.  Waits until the server answers; if it
