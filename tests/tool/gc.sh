@@ -103,7 +103,7 @@ run_fails '--keep without a value' 2 '.' gild gc --keep
 day=$((24 * 3600))
 off_by ()
 {
-    CLOCK_OFF=$1 LD_PRELOAD=$builddir/tests/tool/.libs/other-clock.so "${@:2}"
+    CLOCK_OFF=$1 LD_PRELOAD=$builddir/tests/tool/other-clock.so "${@:2}"
 }
 rm -r "$state" "$run"
 new_site

@@ -118,7 +118,7 @@ test_records ()
 # off_by SECONDS: programs started from now on have a clock that is wrong.
 off_by ()
 {
-    export CLOCK_OFF=$1 LD_PRELOAD=$builddir/tests/tool/.libs/other-clock.so
+    export CLOCK_OFF=$1 LD_PRELOAD=$builddir/tests/tool/other-clock.so
     local wrong=$(($(date +%s) - $(env -u LD_PRELOAD date +%s) - $1))
     run_ok "the clock is off by $1 s" test "${wrong#-}" -le 2
 }

@@ -202,7 +202,7 @@ test_state ()
 # at_day N COMMAND…: as if it were N days later.
 at_day ()
 {
-    LD_PRELOAD=${builddir:?}/tests/tool/.libs/other-clock.so CLOCK_OFF=$(($1 * 86400)) "${@:2}"
+    LD_PRELOAD=${builddir:?}/tests/tool/other-clock.so CLOCK_OFF=$(($1 * 86400)) "${@:2}"
 }
 
 test_schedule ()

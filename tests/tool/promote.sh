@@ -91,7 +91,7 @@ run_ok 'every record is signed' gild verify demo/desktop
 # The clock goes back to 1979: serials go on.
 before=$(serial)
 run_ok 'while the clock has jumped back' env CLOCK_OFF=-1500000000 \
-    LD_PRELOAD="${builddir:?}/tests/tool/.libs/other-clock.so" gild rollback demo/desktop
+    LD_PRELOAD="${builddir:?}/tests/tool/other-clock.so" gild rollback demo/desktop
 is 'the serial goes on' "$(serial)" $((before + 1))
 like 'though the date does not' "$(last .at)" '"19'
 channel_is 'and the channel goes back' production 2
