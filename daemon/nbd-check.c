@@ -16,6 +16,8 @@
 #include "qcow-backing/fail.h"
 
 #define TIMEOUT_SECONDS 3
+#define RESTART_USEC    G_USEC_PER_SEC // within which nbdkit is there again if it ended
+#define AGAIN_USEC      50000
 
 #define REMEDY "start it with `systemctl start gild-nbd.socket` or `gild-services start`"
 
@@ -24,6 +26,21 @@ static const guint8 GOOD_BYE[] = { 0,   0,   0,   1,                       // fi
                                    'I', 'H', 'A', 'V', 'E', 'O', 'P', 'T', //
                                    0,   0,   0,   2,                       // NBD_OPT_ABORT
                                    0,   0,   0,   0 };
+
+/* Connect, also to what is only just being started anew.  */
+static gboolean
+connect_patiently (int fd, const struct sockaddr_un *address)
+{
+  gint64 end = g_get_monotonic_time () + RESTART_USEC;
+
+  while (connect (fd, (const struct sockaddr *)address, sizeof *address) < 0)
+    {
+      if ((errno != ECONNREFUSED && errno != ENOENT) || g_get_monotonic_time () > end)
+        return FALSE;
+      g_usleep (AGAIN_USEC);
+    }
+  return TRUE;
+}
 
 static gboolean
 connect_socket (int fd, const char *path, GError **error)
@@ -36,7 +53,7 @@ connect_socket (int fd, const char *path, GError **error)
     errno = ENAMETOOLONG;
   else if (setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0
            && setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0
-           && connect (fd, (struct sockaddr *)&address, sizeof address) == 0)
+           && connect_patiently (fd, &address))
     return TRUE;
   return fail (error, "nbdkit does not answer at %s (%s): " REMEDY, path, g_strerror (errno));
 }
