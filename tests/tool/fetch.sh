@@ -126,6 +126,7 @@ lives ()
 forget_lives ()
 {
     local file=$tmp/$1/state/site/hosts.json
+    wait_for 20 no_incoming "$1" # what came last would be lost, but not to nbdkit
     stop_host "$1"
     jq '.written |= sub("^[0-9]{4}"; "2020")' "$file" >"$file.new"
     mv "$file.new" "$file"
