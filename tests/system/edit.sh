@@ -89,7 +89,7 @@ test_leaves_mounts ()
         mount -t tmpfs left "$1/dir"; mount --bind /usr "$2"
         (cd "$1"; exec setsid sleep 1000) >/dev/null 2>&1 &
         echo 3 >"$1/new"' - "$MNT" "$tmp/other"
-    like 'the process is named' "$(cat "$tmp/stderr")" 'left running: .*(sleep|setsid) \(process [0-9]+\)'
+    like 'the process is named' "$(cat "$tmp/stderr")" 'left running: .*(bash|sleep|setsid) \(process [0-9]+\)'
     like 'the mounts are named' "$(cat "$tmp/stderr")" "left mounted: $MNT/dir\$"
     like 'each of them' "$(cat "$tmp/stderr")" "left mounted: $tmp/other\$"
     is 'the host never saw them' "$(grep -c "$tmp/other" /proc/self/mountinfo || :)" 0
