@@ -141,7 +141,7 @@ measure_upgrade ()
     for pc in $PCS; do
         new_pc "$pc"
     done
-    edit demo/debian bash -ec 'add_security; exec debian-upgrade'
+    edit demo/debian bash -ec 'add_security; exec /usr/share/gild/nightly/debian-upgrade'
     figure new-data "$(tail -n +3 "$state/images/demo/debian/2.json.sig" | jq .new_size)"
     for pc in $PCS; do
         update_pc "$pc"
