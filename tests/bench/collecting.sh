@@ -43,7 +43,7 @@ collect_needs ()
 # collect KEEP: its seconds in $elapsed, its memory in MiB in $memory_mib.
 collect ()
 {
-    "${as_user[@]}" python3 -c '
+    "${as_user[@]}" /usr/bin/python3 -c '
 import resource, subprocess, sys, time
 start = time.monotonic()
 subprocess.run(["gild", "gc", "--keep", sys.argv[1]], check=True, stdout=sys.stderr)
