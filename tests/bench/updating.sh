@@ -15,8 +15,8 @@ rows_of_updating ()
     local main security
     say 'a security upgrade (casync, rsync, qemu-img)'
     main=$(mirror_of bookworm) security=$(mirror_of bookworm-security)
-    if [ "$(id -u)" != 0 ] || [ ! -d "$build/tests/root" ] || [ -z "$main" ] || [ -z "$security" ]; then
-        skipped 'a security upgrade' 'it needs root, make test-host, and the mirrors of Debian 12 in apt'
+    if [ "$(id -u)" != 0 ] || ! type -P rsync >/dev/null || [ ! -d "$build/tests/root" ] || [ -z "$main" ] || [ -z "$security" ]; then
+        skipped 'a security upgrade' 'it needs root, make test-host, rsync, and the mirrors of Debian 12 in apt'
         return
     fi
     # The point release as it came out: what was upgraded since is what the night upgrades.
