@@ -47,7 +47,7 @@ diff_files_find (const Config *config, const DiffSide *from, const DiffSide *to,
 {
   g_autofree char *socket = config_run_path (config, "nbd.sock", NULL);
 
-  if (!nbd_check (socket, error))
+  if (!nbd_await (socket, error))
     return NULL;
   g_autoptr (VersionTree) from_tree =
       version_tree_open (config, from->image, from->version, partition, error);

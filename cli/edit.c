@@ -98,7 +98,7 @@ begin (Edit *edit, GError **error)
       || !site_reader_identity (config, &edit->reader, error)
       || !choose_version (library, &edit->options, error)
       || !publish_check_edit (library, &edit->options, error)
-      || !nbd_check (edit->nbd_socket, error))
+      || !nbd_await (edit->nbd_socket, error))
     return NULL;
   return image_library_load (library, edit->options.image, edit->options.edited, error);
 }

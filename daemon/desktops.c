@@ -121,7 +121,7 @@ desktops_prepare (const Config *config, const char *name, JsonObject *body, GErr
   g_autoptr (DesktopRequest) request = desktop_request_parse (name, body, error);
   g_autoptr (ImageLibrary) library = request ? image_library_open (config, error) : NULL;
 
-  if (!library || !nbd_check (nbd_socket, error))
+  if (!library || !nbd_await (nbd_socket, error))
     return NULL;
   int lock = pins_lock (config, error);
   if (lock < 0)

@@ -27,21 +27,6 @@ static const guint8 GOOD_BYE[] = { 0,   0,   0,   1,                       // fi
                                    0,   0,   0,   2,                       // NBD_OPT_ABORT
                                    0,   0,   0,   0 };
 
-/* Connect, also to what is only just being started anew.  */
-static gboolean
-connect_patiently (int fd, const struct sockaddr_un *address)
-{
-  gint64 end = g_get_monotonic_time () + RESTART_USEC;
-
-  while (connect (fd, (const struct sockaddr *)address, sizeof *address) < 0)
-    {
-      if ((errno != ECONNREFUSED && errno != ENOENT) || g_get_monotonic_time () > end)
-        return FALSE;
-      g_usleep (AGAIN_USEC);
-    }
-  return TRUE;
-}
-
 static gboolean
 connect_socket (int fd, const char *path, GError **error)
 {
@@ -53,7 +38,7 @@ connect_socket (int fd, const char *path, GError **error)
     errno = ENAMETOOLONG;
   else if (setsockopt (fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0
            && setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0
-           && connect_patiently (fd, &address))
+           && connect (fd, (struct sockaddr *)&address, sizeof address) == 0)
     return TRUE;
   return fail (error, "nbdkit does not answer at %s (%s): " REMEDY, path, g_strerror (errno));
 }
@@ -88,4 +73,23 @@ nbd_check (const char *socket_path, GError **error)
   gboolean good = connect_socket (fd, socket_path, error) && read_greeting (fd, socket_path, error);
   close (fd);
   return good;
+}
+
+gboolean
+nbd_await (const char *socket_path, GError **error)
+{
+  gint64 end = g_get_monotonic_time () + RESTART_USEC;
+  g_autoptr (GError) last = NULL;
+
+  while (!nbd_check (socket_path, &last))
+    {
+      if (g_get_monotonic_time () > end)
+        {
+          g_propagate_error (error, g_steal_pointer (&last));
+          return FALSE;
+        }
+      g_clear_error (&last);
+      g_usleep (AGAIN_USEC);
+    }
+  return TRUE;
 }

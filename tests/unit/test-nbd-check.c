@@ -99,11 +99,48 @@ test_nobody (void)
   g_assert_true (g_pattern_match_simple ("*File name too long*", error->message));
 }
 
+/* It is started anew a moment later.  */
+static gpointer
+serve_later (gpointer data)
+{
+  const char *path = data;
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  Conversation conversation = { .fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                                .server = &SERVERS[G_N_ELEMENTS (SERVERS) - 1] };
+
+  g_usleep (G_USEC_PER_SEC / 5);
+  g_strlcpy (address.sun_path, path, sizeof address.sun_path);
+  g_assert_cmpint (bind (conversation.fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+  g_assert_cmpint (listen (conversation.fd, 1), ==, 0);
+  serve (&conversation);
+  close (conversation.fd);
+  return NULL;
+}
+
+static void
+test_await (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("gild-nbd-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "sock", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (nbd_await (path, &error));
+  g_assert_true (g_pattern_match_simple ("nbdkit does not answer at *", error->message));
+  g_clear_error (&error);
+  GThread *thread = g_thread_new ("server", serve_later, path);
+  g_assert_true (nbd_await (path, &error));
+  g_assert_no_error (error);
+  g_thread_join (thread);
+  g_unlink (path);
+  g_rmdir (directory);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/nbd-check/nobody", test_nobody);
+  g_test_add_func ("/nbd-check/await", test_await);
   for (gsize i = 0; i < G_N_ELEMENTS (SERVERS); i++)
     {
       g_autofree char *name = g_strdup_printf ("/nbd-check/%s", SERVERS[i].name);
