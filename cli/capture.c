@@ -11,12 +11,11 @@
 #include "gild.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture-source.h"
+#include "publish-child.h"
 #include "qcow-backing/channel-change.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-name.h"
@@ -75,33 +74,6 @@ begin (Capture *capture, const char *name, const char *target, GError **error)
   return capture->below != NULL;
 }
 
-/* What the child process that publishes works with, and its result in memory that both share.  */
-typedef struct
-{
-  const Capture *capture;
-  NbdSource *source;
-  pid_t parent;
-  PublishResult *result;
-} Publishing;
-
-static gboolean
-publish_as_owner (const Config *config, gpointer data, GError **error)
-{
-  const Publishing *publishing = data;
-  const Capture *capture = publishing->capture;
-  g_autoptr (ImageLibrary) library = NULL;
-
-  prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid () != publishing->parent)
-    return fail (error, "gild was killed");
-  library = image_library_open (config, error);
-  if (!library)
-    return FALSE;
-  g_autoptr (TerminalProgress) progress = terminal_progress_new (capture->options.image);
-  return publish_run (library, capture->key, publishing->source, &capture->options,
-                      terminal_progress_get (progress), publishing->result, error);
-}
-
 /* The layers are open when this begins to read, so nobody needs their files any more.  */
 static gboolean
 publish (const Capture *capture, PublishResult *result, GError **error)
@@ -110,18 +82,9 @@ publish (const Capture *capture, PublishResult *result, GError **error)
       disk_image_overlays (capture->source.paths, &capture->reader, error);
   g_autoptr (NbdSource) source =
       chain ? nbd_source_open (chain, PUBLISH_WORKERS, &capture->reader, error) : NULL;
-  PublishResult *shared =
-      mmap (NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  const PublishChild child = { &capture->options, capture->key, source, NULL };
 
-  if (shared == MAP_FAILED)
-    return fail_errno (error, "publish");
-  Publishing publishing = { capture, source, getpid (), shared };
-  gboolean done =
-      source
-      && site_run_as_store_owner (capture->verb->config, publish_as_owner, &publishing, error);
-  *result = *shared;
-  munmap (shared, sizeof *shared);
-  return done;
+  return source && publish_child_run (capture->verb->config, &child, result, error);
 }
 
 /* Nobody else captures or drops it, as long as this process lives.  */
