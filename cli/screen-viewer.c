@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIBVIRT_URI "qemu:///system"
+#include "daemon/libvirt-connection.h"
 
 G_NORETURN static void
 become_viewer (const char *const argv[], pid_t parent)
@@ -29,8 +29,7 @@ screen_viewer_start (const char *domain, const char *address)
 {
   g_autofree char *virt_viewer = g_find_program_in_path ("virt-viewer");
   g_autofree char *remote_viewer = g_find_program_in_path ("remote-viewer");
-  const char *uri = g_getenv ("LIBVIRT_DEFAULT_URI");
-  const char *const by_libvirt[] = { virt_viewer, "--attach", "--connect", uri ? uri : LIBVIRT_URI,
+  const char *const by_libvirt[] = { virt_viewer, "--attach", "--connect", libvirt_uri (),
                                      "--",        domain,     NULL };
   const char *const by_address[] = { remote_viewer, "--", address, NULL };
   pid_t parent = getpid (), pid;

@@ -25,13 +25,19 @@ ignore_error (void *data, virErrorPtr error)
 {
 }
 
-virConnectPtr
-libvirt_connect (GError **error)
+const char *
+libvirt_uri (void)
 {
   const char *uri = g_getenv ("LIBVIRT_DEFAULT_URI");
 
+  return uri ? uri : "qemu:///system";
+}
+
+virConnectPtr
+libvirt_connect (GError **error)
+{
   virSetErrorFunc (NULL, ignore_error);
-  virConnectPtr connection = virConnectOpen (uri ? uri : "qemu:///system");
+  virConnectPtr connection = virConnectOpen (libvirt_uri ());
   if (!connection)
     libvirt_fail (error, "libvirt");
   return connection;

@@ -5,7 +5,10 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* Connect to $LIBVIRT_DEFAULT_URI, or to qemu:///system as virsh run by root does.  */
+/* $LIBVIRT_DEFAULT_URI, or qemu:///system as for virsh run by root.  Not for the caller to free. */
+const char *libvirt_uri (void);
+
+/* Connect to it.  */
 virConnectPtr libvirt_connect (GError **error);
 
 /* The same, with libvirt's events: they come from GLib's default main context, which the caller has
