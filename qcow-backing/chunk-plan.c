@@ -6,6 +6,8 @@
 
 #include "chunk-plan.h"
 
+#define GAP_MAX (16u << 10)
+
 /* Let what lies below the disk end at BELOW_SIZE: behind that there are zeros.  */
 static GArray *
 cut_below (GArray *extents, guint64 below_size)
@@ -143,4 +145,26 @@ chunk_plan_extent_at (const ChunkPlan *plan, guint64 offset)
         end = middle;
     }
   return first;
+}
+
+gboolean
+chunk_plan_next_data (const ChunkPlan *plan, guint64 offset, guint64 end, DiskPart *part)
+{
+  guint64 data_end = 0; // of *PART; 0: none is found yet
+
+  for (guint i = chunk_plan_extent_at (plan, offset); i < plan->extents->len; i++)
+    {
+      const NbdExtent *extent = &g_array_index (plan->extents, NbdExtent, i);
+      guint64 start = MAX (extent->offset, offset);
+      if (start >= end || (data_end > 0 && start - data_end > GAP_MAX))
+        break;
+      if (extent->kind != NBD_EXTENT_DATA || extent->offset + extent->length <= offset)
+        continue;
+      if (data_end == 0)
+        part->offset = start;
+      data_end = MIN (extent->offset + extent->length, end);
+    }
+  if (data_end > 0)
+    part->length = data_end - part->offset;
+  return data_end > 0;
 }

@@ -27,3 +27,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ChunkPlan, chunk_plan_free)
 
 /* The place in PLAN->extents of the extent that OFFSET, which is in the disk, lies in.  */
 guint chunk_plan_extent_at (const ChunkPlan *plan, guint64 offset);
+
+typedef struct
+{
+  guint64 offset, length; // bytes
+} DiskPart;
+
+/* The next part between OFFSET and END, both in the disk or at its end, that has to be read from
+   what was mapped: its data, and small gaps between that, which cost less than one more request.
+   FALSE: there is none.  */
+gboolean chunk_plan_next_data (const ChunkPlan *plan, guint64 offset, guint64 end, DiskPart *part);

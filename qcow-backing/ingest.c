@@ -12,7 +12,7 @@
 #include "chunk-plan.h"
 #include "fail.h"
 
-#define RANGE_CHUNKS 16 // 1 MiB a read
+#define RANGE_CHUNKS 16 // 1 MiB at once
 
 typedef struct
 {
@@ -90,6 +90,23 @@ patch_from_below (const Ingest *ingest, guint64 offset, gsize length, guint8 *bu
   return TRUE;
 }
 
+/* Read what the source holds of the disk from OFFSET on, LENGTH bytes, into BUFFER; the rest
+   becomes zeros.  An edit has written a little here and there, and only that is asked for.  */
+static gboolean
+read_source (Ingest *ingest, guint connection, guint64 offset, gsize length, guint8 *buffer,
+             GError **error)
+{
+  guint64 end = offset + length;
+  DiskPart part = { offset, 0 };
+
+  memset (buffer, 0, length);
+  while (chunk_plan_next_data (ingest->plan, part.offset + part.length, end, &part))
+    if (!nbd_source_begin_read (ingest->source, connection, part.offset, (gsize)part.length,
+                                buffer + (part.offset - offset), error))
+      return FALSE;
+  return nbd_source_wait (ingest->source, connection, error);
+}
+
 static gboolean
 ingest_range (Ingest *ingest, guint connection, const ChunkRange *range, guint8 *buffer,
               GError **error)
@@ -98,7 +115,7 @@ ingest_range (Ingest *ingest, guint connection, const ChunkRange *range, guint8 
   gsize length =
       (gsize)MIN ((guint64)range->count * CHUNK_SIZE, nbd_source_size (ingest->source) - offset);
 
-  if (!nbd_source_read (ingest->source, connection, offset, length, buffer, error)
+  if (!read_source (ingest, connection, offset, length, buffer, error)
       || !patch_from_below (ingest, offset, length, buffer, error))
     return FALSE;
   for (gsize i = 0; i < range->count; i++)

@@ -16,17 +16,52 @@
 /* Which layer of the chain holds it, 1 being the top one; 0 where none does (qemu-nbd(8)).  */
 #define CONTEXT_ALLOCATION_DEPTH "qemu:allocation-depth"
 
+/* A read that was begun.  */
+typedef struct
+{
+  guint64 cookie, offset;
+} Read;
+
+typedef struct
+{
+  struct nbd_handle *nbd;
+  GArray *reads; // of Read
+} Connection;
+
 struct NbdSource
 {
   NbdChild *server;
-  GPtrArray *connections; // of struct nbd_handle *
+  GPtrArray *connections; // of Connection *
   guint64 size;
 };
 
 static void
-close_connection (gpointer connection)
+connection_free (gpointer data)
 {
-  nbd_close (connection);
+  Connection *connection = data;
+
+  nbd_close (connection->nbd);
+  g_array_unref (connection->reads);
+  g_free (connection);
+}
+
+static void
+add_connection (NbdSource *source, struct nbd_handle *nbd)
+{
+  Connection *connection = g_new (Connection, 1);
+
+  connection->nbd = nbd;
+  connection->reads = g_array_new (FALSE, FALSE, sizeof (Read));
+  g_ptr_array_add (source->connections, connection);
+}
+
+/* For what is asked while no thread reads.  */
+static struct nbd_handle *
+first_connection (const NbdSource *source)
+{
+  const Connection *connection = source->connections->pdata[0];
+
+  return connection->nbd;
 }
 
 static struct nbd_handle *
@@ -47,7 +82,7 @@ connect_once (NbdChild *server, const char *path, GError **error)
 static gboolean
 tells (const NbdSource *source, const char *context)
 {
-  return nbd_can_meta_context (source->connections->pdata[0], context) == 1;
+  return nbd_can_meta_context (first_connection (source), context) == 1;
 }
 
 NbdSource *
@@ -61,7 +96,7 @@ nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *ident
     QEMU_NBD, "--read-only", "--allocation-depth", shared, blockdev, NULL,
   };
 
-  source->connections = g_ptr_array_new_with_free_func (close_connection);
+  source->connections = g_ptr_array_new_with_free_func (connection_free);
   source->server = nbd_child_start ((char **)argv, identity, error);
   if (!source->server)
     return NULL;
@@ -70,10 +105,10 @@ nbd_source_open (GPtrArray *chain, guint connections, const ChildIdentity *ident
       struct nbd_handle *connection = connect_once (source->server, top->path, error);
       if (!connection)
         return NULL;
-      g_ptr_array_add (source->connections, connection);
+      add_connection (source, connection);
     }
   nbd_child_hide_socket (source->server);
-  gint64 size = nbd_get_size (source->connections->pdata[0]);
+  gint64 size = nbd_get_size (first_connection (source));
   if (size < 0 || !tells (source, LIBNBD_CONTEXT_BASE_ALLOCATION)
       || !tells (source, CONTEXT_ALLOCATION_DEPTH))
     {
@@ -184,7 +219,7 @@ map_on (NbdSource *source, GArray *map, guint64 *offset, GError **error)
   nbd_extent_callback callback = { .callback = take_answer, .user_data = &answer };
   guint64 length = MIN (MAP_STEP, source->size - *offset);
   gboolean answered =
-      nbd_block_status (source->connections->pdata[0], length, *offset, callback, 0) == 0;
+      nbd_block_status (first_connection (source), length, *offset, callback, 0) == 0;
 
   if (answered)
     *offset = add_answer (map, &answer, source->size);
@@ -205,12 +240,42 @@ nbd_source_map (NbdSource *source, GError **error)
   return g_steal_pointer (&map);
 }
 
-gboolean
-nbd_source_read (NbdSource *source, guint connection, guint64 offset, gsize length, guint8 *buffer,
-                 GError **error)
+static gboolean
+fail_read (guint64 offset, GError **error)
 {
-  if (nbd_pread (source->connections->pdata[connection], buffer, length, offset, 0) == 0)
-    return TRUE;
   return fail (error, "read the disk at offset %" G_GUINT64_FORMAT ": %s", offset,
                nbd_get_error ());
+}
+
+gboolean
+nbd_source_begin_read (NbdSource *source, guint connection, guint64 offset, gsize length,
+                       guint8 *buffer, GError **error)
+{
+  Connection *used = source->connections->pdata[connection];
+  gint64 cookie = nbd_aio_pread (used->nbd, buffer, length, offset, NBD_NULL_COMPLETION, 0);
+  const Read begun = { (guint64)cookie, offset };
+
+  if (cookie < 0)
+    return fail_read (offset, error);
+  g_array_append_val (used->reads, begun);
+  return TRUE;
+}
+
+gboolean
+nbd_source_wait (NbdSource *source, guint connection, GError **error)
+{
+  Connection *used = source->connections->pdata[connection];
+  gboolean ok = TRUE;
+
+  while (nbd_aio_in_flight (used->nbd) > 0)
+    if (nbd_poll (used->nbd, -1) < 0)
+      return fail (error, "read the disk: %s", nbd_get_error ());
+  for (guint i = 0; ok && i < used->reads->len; i++)
+    {
+      const Read *read = &g_array_index (used->reads, Read, i);
+      ok = nbd_aio_command_completed (used->nbd, read->cookie) == 1
+           || fail_read (read->offset, error);
+    }
+  g_array_set_size (used->reads, 0);
+  return ok;
 }

@@ -36,6 +36,11 @@ typedef struct
    does not hold is NBD_EXTENT_BELOW, and reads as zeros.  */
 GArray *nbd_source_map (NbdSource *source, GError **error);
 
-/* Read LENGTH bytes at OFFSET into BUFFER over CONNECTION, which one thread uses at a time.  */
-gboolean nbd_source_read (NbdSource *source, guint connection, guint64 offset, gsize length,
-                          guint8 *buffer, GError **error);
+/* Begin to read LENGTH bytes at OFFSET into BUFFER over CONNECTION, which one thread uses at a
+   time. Until nbd_source_wait returns, BUFFER has to stay, and what is in it is not known.  */
+gboolean nbd_source_begin_read (NbdSource *source, guint connection, guint64 offset, gsize length,
+                                guint8 *buffer, GError **error);
+
+/* Wait until all is read that was begun over CONNECTION.  After an error of either nothing is
+   written to a buffer any more, and CONNECTION is not to be used again.  */
+gboolean nbd_source_wait (NbdSource *source, guint connection, GError **error);

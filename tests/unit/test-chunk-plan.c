@@ -103,6 +103,45 @@ describe_ids (const ChunkPlan *plan, guint64 size, const Index *below)
   return g_string_free (text, FALSE);
 }
 
+/* The bytes of EXTENT that lie in [FROM, TO).  */
+static guint64
+overlap (const NbdExtent *extent, guint64 from, guint64 to)
+{
+  guint64 begin = MAX (extent->offset, from), end = MIN (extent->offset + extent->length, to);
+
+  return begin < end ? end - begin : 0;
+}
+
+/* What is read between BEGIN and END is all of the data there, each byte once, and of the rest only
+   gaps between it of at most 16 KiB.  */
+static void
+check_parts (const ChunkPlan *plan, guint64 begin, guint64 end)
+{
+  DiskPart part = { begin, 0 };
+  guint64 data = 0, read = 0, before = begin;
+
+  for (guint i = 0; i < plan->extents->len; i++)
+    {
+      const NbdExtent *extent = &g_array_index (plan->extents, NbdExtent, i);
+      data += extent->kind == DATA ? overlap (extent, begin, end) : 0;
+    }
+  while (chunk_plan_next_data (plan, part.offset + part.length, end, &part))
+    {
+      g_assert_cmpuint (part.offset, >=, before);
+      g_assert_cmpuint (part.length, >, 0);
+      before = part.offset + part.length;
+      g_assert_cmpuint (before, <=, end);
+      for (guint i = 0; i < plan->extents->len; i++)
+        {
+          const NbdExtent *extent = &g_array_index (plan->extents, NbdExtent, i);
+          guint64 bytes = overlap (extent, part.offset, before);
+          g_assert_true (extent->kind == DATA || bytes <= 16 << 10);
+          read += extent->kind == DATA ? bytes : 0;
+        }
+    }
+  g_assert_cmpuint (read, ==, data);
+}
+
 static void
 test_plan (gconstpointer data)
 {
@@ -131,12 +170,51 @@ test_plan (gconstpointer data)
       g_assert_cmpuint (chunk_plan_extent_at (plan, last - 1), ==, i);
     }
   g_assert_cmpuint (last, ==, size);
+  check_parts (plan, 0, size);
+  for (guint64 begin = 0; begin < size; begin += C)
+    check_parts (plan, begin, MIN (begin + C, size));
+}
+
+/* A little data here and there, near and far.  */
+static void
+test_parts (void)
+{
+  const guint64 K = 1024;
+  const struct
+  {
+    guint64 length;
+    NbdExtentKind kind;
+  } MAP[] = { { 4 * K, BELOW }, { 4 * K, DATA },   { 16 * K, BELOW }, { 4 * K, DATA },
+              { 8 * K, ZERO },  { 9 * K, BELOW },  { 4 * K, DATA },   { 1 * K, ZERO },
+              { 1 * K, DATA },  { 64 * K, BELOW }, { 4 * K, DATA },   { 9 * K, ZERO } };
+  static const char EXPECTED[] = "4+24 45+6 115+4";
+  GArray *extents = g_array_new (FALSE, FALSE, sizeof (NbdExtent));
+  g_autoptr (GString) parts = g_string_new (NULL);
+  DiskPart part = { 0, 0 };
+  guint64 size = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (MAP); i++)
+    {
+      const NbdExtent extent = { size, MAP[i].length, MAP[i].kind };
+      g_array_append_val (extents, extent);
+      size += extent.length;
+    }
+  g_autoptr (Index) below = make_below (size);
+  g_autoptr (ChunkPlan) plan = chunk_plan_new (size, extents, below, COUNT_MAX);
+  while (chunk_plan_next_data (plan, part.offset + part.length, size, &part))
+    g_string_append_printf (parts, "%s%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT,
+                            parts->len ? " " : "", part.offset / K, part.length / K);
+  g_assert_cmpstr (parts->str, ==, EXPECTED);
+  for (guint64 begin = 0; begin < size; begin += 3 * K)
+    for (guint64 end = begin + K; end <= size; end += 3 * K)
+      check_parts (plan, begin, end);
 }
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/chunk-plan/parts", test_parts);
   for (gsize i = 0; i < G_N_ELEMENTS (CASES); i++)
     {
       g_autofree char *path = g_strconcat ("/chunk-plan/", CASES[i].name, NULL);
