@@ -214,6 +214,7 @@ verb_capture (int argc, char **argv)
   capture.options.image = verb.argv[1];
   capture.options.channel = channel ? channel : CHANNEL_DEFAULT;
   capture.options.note = note ? note : "";
+  capture.options.action = CHANNEL_CAPTURE;
   capture.options.by = author;
   if (!desktop_name_check (verb.argv[0], &error) || !publish_check (&capture.options, &error)
       || (target && !disk_target_check (target, &error)))

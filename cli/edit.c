@@ -386,6 +386,7 @@ verb_edit (int argc, char **argv)
     return status;
   edit.options.channel = channel ? channel : CHANNEL_DEFAULT;
   edit.options.note = note ? note : "";
+  edit.options.action = CHANNEL_EDIT;
   edit.options.by = author;
   edit.mount_path = mount_path;
   edit.shell[0] = choose_shell ();

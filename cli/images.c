@@ -9,6 +9,7 @@
 #include "image-history.h"
 #include "image-usage.h"
 #include "network/host.h"
+#include "qcow-backing/check-results.h"
 #include "qcow-backing/fail.h"
 #include "qcow-backing/image-library.h"
 #include "qcow-backing/image-name.h"
@@ -21,6 +22,7 @@
 
 typedef struct
 {
+  const Config *config;
   ImageLibrary *library;
   GHashTable *missing; // IMAGE@VERSION -> guint64 *, bytes; what gildd has counted
   Table *table;        // or
@@ -71,6 +73,31 @@ format_missing (GHashTable *missing, const char *ref)
   return *bytes ? g_strdup_printf ("%s missing", size) : g_strdup ("offline-ready");
 }
 
+/* What the last check of a version has found; NULL where there was none, or *IS_READABLE is FALSE.
+ */
+static CheckRecord *
+load_check (const Listing *listing, const VersionRecord *record, gboolean *is_readable)
+{
+  g_autoptr (GError) error = NULL;
+  CheckRecord *check = check_results_load (listing->config, record->image, record->version, &error);
+
+  *is_readable = error == NULL;
+  if (error)
+    fprintf (stderr, "gild images: %s\n", error->message);
+  return check;
+}
+
+static const char *
+describe_check (const Listing *listing, const VersionRecord *record)
+{
+  gboolean is_readable;
+  g_autoptr (CheckRecord) check = load_check (listing, record, &is_readable);
+
+  if (!check)
+    return is_readable ? "-" : "?";
+  return check->is_up ? "up" : "not up";
+}
+
 static void
 add_to_table (const Listing *listing, const VersionRecord *record, const char *channels)
 {
@@ -83,7 +110,7 @@ add_to_table (const Listing *listing, const VersionRecord *record, const char *c
   g_autofree char *here = format_missing (listing->missing, name);
 
   table_add (listing->table, name, *channels ? channels : "-", virtual_size, data_size, new_size,
-             date, here, note, NULL);
+             date, here, describe_check (listing, record), note, NULL);
 }
 
 /* Which of CHANNELS, which may be NULL, name VERSION, and which a rollout lets name it on some
@@ -108,6 +135,23 @@ add_channels (JsonObject *object, const ChannelRecord *channels, guint version)
 }
 
 static void
+add_check (JsonObject *object, const Listing *listing, const VersionRecord *record)
+{
+  gboolean is_readable;
+  g_autoptr (CheckRecord) check = load_check (listing, record, &is_readable);
+  JsonObject *member = check ? json_object_new () : NULL;
+
+  if (!check)
+    {
+      json_object_set_null_member (object, "check");
+      return;
+    }
+  json_object_set_string_member (member, "result", check->is_up ? "up" : "not-up");
+  json_object_set_string_member (member, "checked", check->checked);
+  json_object_set_object_member (object, "check", member);
+}
+
+static void
 add_to_array (const Listing *listing, const VersionRecord *record, const ChannelRecord *channels)
 {
   g_autofree char *ref = g_strdup_printf ("%s@%u", record->image, record->version);
@@ -126,6 +170,7 @@ add_to_array (const Listing *listing, const VersionRecord *record, const Channel
     json_object_set_int_member (object, "missing", (gint64)*missing);
   else
     json_object_set_null_member (object, "missing");
+  add_check (object, listing, record);
   json_array_add_object_element (listing->array, object);
 }
 
@@ -235,8 +280,9 @@ verb_images (int argc, char **argv)
   if (!verb_parse (
           &verb, argc, argv, options, "[IMAGE]",
           "List all images, or IMAGE, with their versions: which channels name each, the size of the\n"
-          "disk, its data, what of that was new, when and why it was made, and whether all of it is here,\n"
-          "so that it boots without any other host, or how much is missing.",
+          "disk, its data, what of that was new, when and why it was made, whether all of it is here, so\n"
+          "that it boots without any other host, or how much is missing, and whether it came up when it\n"
+          "was checked here.",
           0, 1, &status))
     return status;
   const char *only = verb.argc ? verb.argv[0] : NULL;
@@ -263,9 +309,10 @@ verb_images (int argc, char **argv)
       json_object_set_array_member (object, "images", listing.array);
     }
   else
-    table = listing.table =
-        table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "HERE", "NOTE", NULL);
+    table = listing.table = table_new ("IMAGE", "CHANNEL", "SIZE", "DATA", "NEW", "DATE", "HERE",
+                                       "CHECK", "NOTE", NULL);
   g_autoptr (GPtrArray) rollouts = listing.rollouts = g_ptr_array_new_with_free_func (g_free);
+  listing.config = verb.config;
   listing.missing = ask_missing (verb.config);
   gboolean ok = list (&listing, &verb, only, &error);
   image_library_free (listing.library);

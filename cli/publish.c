@@ -105,6 +105,7 @@ verb_publish (int argc, char **argv)
   PublishOptions publish_options = { .image = verb.argv[0],
                                      .channel = channel ? channel : CHANNEL_DEFAULT,
                                      .note = note ? note : "",
+                                     .action = CHANNEL_PUBLISH,
                                      .by = author };
   if (!publish_check (&publish_options, &error))
     return verb_usage (&verb, error);

@@ -17,6 +17,7 @@
 /* What is done to a channel.  Other words may come.  */
 #define CHANNEL_PUBLISH  "publish"
 #define CHANNEL_EDIT     "edit"
+#define CHANNEL_CAPTURE  "capture"
 #define CHANNEL_PROMOTE  "promote"
 #define CHANNEL_ROLLBACK "rollback"
 #define CHANNEL_STAGE    "stage" // of a rollout, which goes on

@@ -23,7 +23,7 @@
 gboolean
 publish_check (const PublishOptions *options, GError **error)
 {
-  const ChannelChange change = { options->channel, 0, CHANNEL_PUBLISH, options->by, options->note };
+  const ChannelChange change = { options->channel, 0, options->action, options->by, options->note };
 
   return image_name_check (options->image, error) && channel_change_check (&change, error);
 }
@@ -210,8 +210,7 @@ static gboolean
 write_channels (const ImageLibrary *library, const SigningKey *key, ChannelRecord *channels,
                 const PublishOptions *options, guint version, GError **error)
 {
-  const ChannelChange change = { options->channel, version,
-                                 options->edited ? CHANNEL_EDIT : CHANNEL_PUBLISH, options->by,
+  const ChannelChange change = { options->channel, version, options->action, options->by,
                                  options->note };
 
   return channel_change_apply (channels, &change, error)

@@ -11,6 +11,7 @@ typedef struct
   const char *image;
   const char *channel;      // that shall name the new version
   const char *note;         // "" for none, at most RECORD_NOTE_MAX bytes of UTF-8
+  const char *action;       // for the history: CHANNEL_PUBLISH, CHANNEL_EDIT or CHANNEL_CAPTURE
   const char *by;           // who, for the history; NULL: channel_change_author
   guint edited;             // the version that lies below the disk; 0: the disk is whole
   const char *edited_image; // of that version, if it is another image's; NULL: it is IMAGE's

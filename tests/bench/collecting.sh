@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Rows: collecting what no version needs, in a store of a million chunks.
 
-readonly COLLECT_CHUNKS=1000000 COLLECT_VERSIONS=30 COLLECT_CHANGES=20000
+readonly COLLECT_CHUNKS=1000000 COLLECT_VERSIONS=30 COLLECT_CHANGES=2000
 
 # make_numbered FILE CHUNKS: a disk of so many chunks, no two alike, in a file with 4 KiB for each.
 make_numbered ()

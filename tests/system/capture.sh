@@ -95,6 +95,7 @@ test_running ()
     is 'only what it has written is read' "$(jq '.new_size < 300 * 1024 * 1024' "$tmp/stdout")" true
     like 'without an agent the copy is as after a power cut' "$(cat "$tmp/stderr")" 'as after a power cut'
     is 'its parent is what the desktop booted' "$(parent_of demo/desktop 2)" 1
+    is 'its history says how it came' "$(gild images demo/desktop --history --json | jq -r '.history[-1].action')" capture
     definition_is_kept 'while it runs' pc1
     is 'it runs on' "$(virsh domstate pc1)" running
     is 'to disk' "$(wait_for 10 is_in_condition pc1 spilled; condition pc1)" spilled

@@ -112,6 +112,7 @@ like 'which has what the guest said' "$(cat "$state/checks/demo/small/2/console.
 is 'the result is noted' "$(kept demo/small@2 result) $(kept demo/small@2 screenshot)" 'up null'
 is 'it is gild'\''s, and not for everybody' "$(stat -c '%U %a' "$state/checks" "$state/checks/demo/small/2/"*)" \
     $'gild 750\ngild 640\ngild 640'
+is 'and listed' "$(gild images demo/small --json | jq -c '[.images[].check.result]')" '[null,"up"]'
 leaves_no_vm 'nothing of the VM is left'
 run_ok 'another version, in JSON' gild check ${SMALL/small/small@1} "$tmp/small.xml" --ready @ready --json
 is 'says what it is' "$(jq -c '[.image, .version, .result, (.seconds > 0), .console]' "$tmp/stdout")" \

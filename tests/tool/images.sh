@@ -39,6 +39,23 @@ unlike 'no other image' "$(cat "$tmp/stdout")" 'accounting'
 run_ok 'in JSON' gild images demo/disk --json
 is 'both versions' "$(jq -c '[.images[].version]' "$tmp/stdout")" '[1,2]'
 is 'their notes' "$(jq -c '[.images[].note]' "$tmp/stdout")" '["first","second"]'
+is 'never checked' "$(jq -c '[.images[].check]' "$tmp/stdout")" '[null,null]'
+
+# The record of a check, as gild check leaves it (system/check.sh).
+checks=$state/checks/demo/disk/2
+mkdir -p "$checks"
+printf '{ "format": "gild-check-1", "image": "demo/disk", "version": 2, "result": "%s", "reason": "r", "seconds": 1,
+    "checked": "2026-11-25T02:10:00Z" }' not-up >"$checks/result.json"
+run_ok 'images that were checked' gild images demo/disk
+like 'the one that was' "$(cat "$tmp/stdout")" '@2 .* not up +second'
+like 'the one that was not' "$(cat "$tmp/stdout")" '@1 .* - +first'
+run_ok 'in JSON, checked' gild images demo/disk --json
+is 'with the date' "$(jq -c '.images[1].check' "$tmp/stdout")" '{"result":"not-up","checked":"2026-11-25T02:10:00Z"}'
+echo '{' >"$checks/result.json"
+run_ok 'a result that is damaged' gild images demo/disk
+like 'hides nothing' "$(cat "$tmp/stdout")" '@2 .* \? +second'
+like 'and is named' "$(cat "$tmp/stderr")" 'checks/demo/disk/2'
+rm -r "$state/checks"
 run_fails 'an image that does not exist' 1 'no/such' gild images no/such
 run_fails 'a bad name' 2 '.' gild images ../x
 
