@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check-results.h"
+#include "chunk-removal.h"
 #include "chunk-set.h"
 #include "chunk-staging.h"
 #include "damaged-chunks.h"
@@ -340,18 +341,12 @@ static gboolean
 sweep_chunks (Gc *gc, GError **error)
 {
   ChunkStore *store = image_library_store (gc->library);
-  guint64 freed = 0;
 
   if (!chunk_store_foreach (store, note_unneeded, gc, error))
     return FALSE;
   gc->result->chunks = gc->unneeded->len;
-  for (guint i = 0; !gc->options->dry_run && i < gc->unneeded->len; i++)
-    {
-      if (!chunk_store_remove (store, &g_array_index (gc->unneeded, ChunkId, i), &freed, error))
-        return FALSE;
-      gc->result->freed_bytes += freed;
-    }
-  return TRUE;
+  return gc->options->dry_run
+         || chunk_removal_run (store, gc->unneeded, gc->cancelled, &gc->result->freed_bytes, error);
 }
 
 /* Forget chunk ID, which is set aside, where a good one is in its place or nobody needs it.  */
