@@ -61,12 +61,13 @@ struct PublicKey
 static const char *
 parse_block (const char *text, gsize text_size, void *out, gsize size, GError **error)
 {
-  const char *line = memchr (text, '\n', text_size);
-  const char *end = NULL;
+  const char *line = NULL, *end = NULL;
   gsize decoded_size = 0;
 
-  if (line && text_size > strlen (COMMENT_START)
+  if (text_size > strlen (COMMENT_START)
       && memcmp (text, COMMENT_START, strlen (COMMENT_START)) == 0)
+    line = memchr (text, '\n', text_size);
+  if (line)
     {
       line++;
       end = memchr (line, '\n', text_size - (gsize)(line - text));
