@@ -26,8 +26,8 @@ export srcdir
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/gild-test.XXXXXX")
 chmod 755 "$tmp"
 export TMPDIR=$tmp
-# What a build with sanitizers says of any process is in $tmp/sanitizer.PID.
-export ASAN_OPTIONS=log_path=$tmp/sanitizer:${ASAN_OPTIONS:-}
+# What a build with sanitizers says of any process is in $tmp/sanitizer.PID. Libraries of the tests may be loaded before.
+export ASAN_OPTIONS=log_path=$tmp/sanitizer:verify_asan_link_order=0:${ASAN_OPTIONS:-}
 export TSAN_OPTIONS=log_path=$tmp/sanitizer:${TSAN_OPTIONS:-}
 tap_count=0 tap_failed=0 tap_main=$BASHPID tap_cleanup=() tap_where='' tap_done=''
 

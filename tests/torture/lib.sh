@@ -15,8 +15,7 @@ tmp=$(realpath "$tmp")
 readonly layer_library=$builddir/tests/torture/disk-layer.so
 disk=$tmp/disk state=$disk/state run=$tmp/run
 # In front of a command: what it does below $disk goes through the layer (disk-layer.c).
-layer=(env DISK_LAYER_ROOT="$disk" LD_PRELOAD="$layer_library${LD_PRELOAD:+:$LD_PRELOAD}"
-    ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0")
+layer=(env DISK_LAYER_ROOT="$disk" LD_PRELOAD="$layer_library${LD_PRELOAD:+:$LD_PRELOAD}")
 front=() wrong='' tolerated=''
 [ -r "$layer_library" ] || skip_all 'tests/torture/disk-layer.so is not built: make check builds it'
 
