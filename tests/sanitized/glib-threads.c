@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tells the thread sanitizer of GLib's locks, which it cannot see, as GLib is built without it.
+// Tells the thread sanitizer of GLib's locks, queues and reference counts, which it cannot see, as
+// GLib is built without it.
 //
 // gild finds these functions before GLib's of the same names, which they call.  GIO does not find
 // them, since it has further means, unseen too, to keep its threads apart.
@@ -96,12 +97,19 @@ call_in_pool (gpointer item, gpointer data)
 }
 
 GThreadPool *
-g_thread_pool_new (GFunc func, gpointer data, gint max, gboolean exclusive, GError **error)
+g_thread_pool_new_full (GFunc func, gpointer data, GDestroyNotify free_item, gint max,
+                        gboolean exclusive, GError **error)
 {
   PoolCall *call = g_new (PoolCall, 1);
 
   *call = (PoolCall){ func, data };
-  return REAL (g_thread_pool_new) (call_in_pool, call, max, exclusive, error);
+  return REAL (g_thread_pool_new_full) (call_in_pool, call, free_item, max, exclusive, error);
+}
+
+GThreadPool *
+g_thread_pool_new (GFunc func, gpointer data, gint max, gboolean exclusive, GError **error)
+{
+  return g_thread_pool_new_full (func, data, NULL, max, exclusive, error);
 }
 
 gboolean
@@ -121,4 +129,47 @@ g_thread_pool_free (GThreadPool *pool, gboolean immediate, gboolean wait)
     return; // its threads may still run
   __tsan_acquire (call);
   g_free (call);
+}
+
+/* What is popped was made before it was pushed.  */
+void
+g_async_queue_push (GAsyncQueue *queue, gpointer item)
+{
+  __tsan_release (queue);
+  REAL (g_async_queue_push) (queue, item);
+}
+
+void
+g_async_queue_push_front (GAsyncQueue *queue, gpointer item)
+{
+  __tsan_release (queue);
+  REAL (g_async_queue_push_front) (queue, item);
+}
+
+gpointer
+g_async_queue_pop (GAsyncQueue *queue)
+{
+  gpointer item = REAL (g_async_queue_pop) (queue);
+
+  __tsan_acquire (queue);
+  return item;
+}
+
+gpointer
+g_async_queue_timeout_pop (GAsyncQueue *queue, guint64 timeout)
+{
+  gpointer item = REAL (g_async_queue_timeout_pop) (queue, timeout);
+
+  __tsan_acquire (queue);
+  return item;
+}
+
+/* Who gives up the last reference comes after all that others did with theirs.  */
+gboolean (g_atomic_ref_count_dec) (gatomicrefcount *count)
+{
+  __tsan_release (count);
+  gboolean is_last = REAL (g_atomic_ref_count_dec) (count);
+  if (is_last)
+    __tsan_acquire (count);
+  return is_last;
 }
