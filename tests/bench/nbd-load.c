@@ -20,7 +20,6 @@
 
 #define DEPTH_MAX       256
 #define REQUEST_MAX     (32u << 20)
-#define BUFFER_PIECE    (1u << 20)
 #define NOTHING_TO_SEND G_MAXINT64
 
 typedef enum
@@ -54,7 +53,7 @@ typedef struct Load Load;
 typedef struct
 {
   Load *load;
-  guint8 *buffer; // as large as the largest request
+  guint8 *buffer; // as large as the largest request; NULL until it is first needed
   guint request;  // which one
   gint64 sent_us;
   gboolean busy;
@@ -67,7 +66,9 @@ struct Load
   Pace pace;
   guint depth;
   int golden_fd;  // what is to be read, or -1
-  guint8 *golden; // as large as the largest request
+  guint8 *golden; // this and the next: as large as the largest request
+  guint8 *noise;  // what is written
+  guint32 length_max;
   Slot slots[DEPTH_MAX];
   guint next; // all before it are sent
   guint answered;
@@ -176,6 +177,8 @@ send_request (Load *load, Slot *slot, guint number)
   nbd_completion_callback callback = { .callback = completed, .user_data = slot };
   gint64 cookie = -1;
 
+  if (!slot->buffer)
+    slot->buffer = g_memdup2 (load->noise, load->length_max);
   slot->load = load;
   slot->busy = TRUE;
   slot->request = number;
@@ -294,20 +297,17 @@ load_new (Pace pace, guint depth, const char *compare_path)
 {
   g_autoptr (GRand) random = g_rand_new_with_seed (1);
   Load *load = g_new0 (Load, 1);
-  guint32 length_max;
 
   load->pace = pace;
-  load->requests = read_requests (pace, &length_max);
+  load->requests = read_requests (pace, &load->length_max);
   load->depth = pace == PACE_DEPTH ? depth : DEPTH_MAX;
   load->golden_fd = compare_path ? open (compare_path, O_RDONLY | O_CLOEXEC) : -1;
   if (compare_path && load->golden_fd < 0)
     die (compare_path);
-  load->golden = g_malloc (length_max);
-  g_autofree guint8 *noise = g_malloc (length_max);
-  for (guint32 k = 0; k < length_max; k++)
-    noise[k] = (guint8)g_rand_int (random);
-  for (guint i = 0; i < load->depth; i++)
-    load->slots[i].buffer = g_memdup2 (noise, length_max);
+  load->golden = g_malloc (load->length_max);
+  load->noise = g_malloc (load->length_max);
+  for (guint32 k = 0; k < load->length_max; k++)
+    load->noise[k] = (guint8)g_rand_int (random);
   return load;
 }
 
@@ -318,6 +318,7 @@ load_free (Load *load)
     g_free (load->slots[i].buffer);
   g_array_unref (load->requests);
   g_free (load->golden);
+  g_free (load->noise);
   if (load->golden_fd >= 0)
     close (load->golden_fd);
   g_free (load);
