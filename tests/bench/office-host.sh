@@ -199,6 +199,17 @@ measure_local ()
     stop "$stock_pid"
 }
 
+# As many at once, which is what this machine's cores allow: all of these PCs are on it.
+measure_local_all ()
+{
+    stock_server pc1 --socket="$tmp/local-image.sock"
+    wait_for 10 test -S "$tmp/local-image.sock"
+    # shellcheck disable=SC2046
+    boots local $(pcs 1 "$PCS")
+    figure local-all-seconds "$slowest"
+    stop "$stock_pid"
+}
+
 start_site ()
 {
     on srv1 gild init office >>"$office_log" 2>&1
@@ -424,7 +435,7 @@ for host in $(pcs 1 "$PCS"); do
     add_host "$host" $'[fetch]\nprefetch=never'
     limit "$host" "$LINK"
 done
-measures=${GILD_BENCH_MEASURES:-local stock start_site one_cold all_cold prefetched whole stock_tls month kill heartbeats}
+measures=${GILD_BENCH_MEASURES:-local local_all stock start_site one_cold all_cold prefetched whole stock_tls month kill heartbeats}
 for measure in $measures; do
     say "$measure"
     case $measure in

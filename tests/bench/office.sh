@@ -49,6 +49,7 @@ rows_of_office ()
     office_row all-cold-bytes "$OFFICE_PCS cold PCs at once, out of the origin" bytes "$(figure all-cold-bytes)" 'qemu-nbd, overlays' "$(figure stock-all-bytes)" ''
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'one PC alone' "$(figure one-cold-seconds)" 1.5
     office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'qemu-nbd, overlays' "$(figure stock-all-seconds)" ''
+    office_row all-cold-seconds 'the slowest of them' s "$(figure all-cold-seconds)" 'each from a local qcow2' "$(figure local-all-seconds)" ''
     office_row one-cold-seconds 'one cold PC over 100 Mbit/s' s "$(figure one-cold-seconds)" 'qemu-nbd, overlay' "$stock" 0.5
     beyond_row one-cold-seconds think-seconds stock-one-seconds
     office_row one-cold-seconds 'the same' s "$(figure one-cold-seconds)" "the link's time for its chunks" "$(figure one-floor-seconds)" 1.1
