@@ -36,7 +36,7 @@ install_pc ()
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod 755 "$root/usr/sbin/policy-rc.d"
     in_pc apt-get --quiet update
-    in_pc apt-get --quiet --yes --no-install-recommends -o Dpkg::Use-Pty=0 install "${packages[@]}" apparmor polkitd jq
+    in_pc apt-get --quiet --yes --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io install "${packages[@]}" apparmor polkitd jq
     in_pc apt-get clean
     rm "$root/usr/sbin/policy-rc.d"
     cp -a "$build/tests/root/." "$root"
