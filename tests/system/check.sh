@@ -197,9 +197,12 @@ is 'removes the results of what it removes' "$(ls "$state/checks/demo/small")" "
 
 # A real Debian, and what an update may break in it. It is turned into a file that is written to once.
 run_ok 'publish Debian' gild publish demo/debian "$golden"
-run_ok 'Debian is up' check_debian --agent --json
-is 'by its agent' "$(jq -r .reason "$tmp/stdout")" 'its guest agent answers'
+run_ok 'Debian is up' check_debian --ready 'Debian GNU/Linux 12 gild-check-'
+diag "$(head -n 1 "$tmp/stdout")"
 run_ok 'there is a picture of its screen' pngtopnm "$state/checks/demo/debian/1/screenshot.png"
+like 'it has said that it is Debian' "$(tr -d '\r' <"$state/checks/demo/debian/1/console.log")" 'Debian GNU/Linux 12 gild-check-[0-9a-f]{8}'
+run_ok 'up by its agent' check_debian --agent --json
+is 'says so' "$(jq -r .reason "$tmp/stdout")" 'its guest agent answers'
 qemu-img convert -f qcow2 -O raw "$golden" "$tmp/broken.raw"
 echo '/dev/vda1 /home xfs defaults 0 0' >"$tmp/fstab"
 debugfs -w "$tmp/broken.raw?offset=1048576" -R 'rm /etc/fstab' >"$tmp/debugfs.log" 2>&1
