@@ -42,7 +42,7 @@ typedef void (*ChunkFetchedFunc) (const ChunkId *id, const GError *error, gpoint
 
 /* Want chunk ID, for DEADLINE_SECONDS; FUNC, which may be NULL, is called exactly once, and not in
    this thread.  A chunk that is there is there at once; one that is wanted already is fetched once,
-   with the highest urgency and the shortest reach of all who want it.  For FETCH_DEMAND and
+   with the highest urgency and the longest reach of all who want it.  For FETCH_DEMAND and
    FETCH_FROM_ANYONE hosts that have not got it are asked again until the deadline.  From any
    thread; each takes some hundred bytes, so want what is many in portions.  */
 void chunk_fetcher_want (ChunkFetcher *fetcher, const ChunkId *id, FetchUrgency urgency,

@@ -7,6 +7,7 @@
 
 #define SILENT_SECONDS 30
 #define BAD_SECONDS    600
+#define LATELY_SECONDS 10
 
 struct ChunkSources
 {
@@ -99,6 +100,17 @@ chunk_source_is_struck (const ChunkSource *source, gint64 now_us)
   return source->struck_until_us > now_us;
 }
 
+/* On another's behalf only who is known to be there: the other may come here since SOURCE is gone,
+   and would wait with each host in turn until that one has found out as well.  */
+static gboolean
+may_be_home (const ChunkSource *source, FetchReach reach, gint64 now_us)
+{
+  return source->is_listed && !source->host->is_origin && !chunk_source_is_struck (source, now_us)
+         && host_is_live (source->host, now_us)
+         && (reach == FETCH_FROM_ANYONE
+             || source->answered_us > now_us - LATELY_SECONDS * G_USEC_PER_SEC);
+}
+
 /* The two that are home to a chunk; NULL stands for this host, or for nobody.  */
 typedef struct
 {
@@ -107,7 +119,7 @@ typedef struct
 } Homes;
 
 static Homes
-find_homes (const ChunkSources *sources, const ChunkId *id, gint64 now_us)
+find_homes (const ChunkSources *sources, const ChunkId *id, FetchReach reach, gint64 now_us)
 {
   guint64 own = rendezvous_weight (id, sources->own_name), first = own, second = 0;
   Homes homes = { .is_own = TRUE };
@@ -115,8 +127,7 @@ find_homes (const ChunkSources *sources, const ChunkId *id, gint64 now_us)
   for (guint i = 0; i < sources->all->len; i++)
     {
       ChunkSource *source = sources->all->pdata[i];
-      if (!source->is_listed || source->host->is_origin || chunk_source_is_struck (source, now_us)
-          || !host_is_live (source->host, now_us))
+      if (!may_be_home (source, reach, now_us))
         continue;
       guint64 weight = rendezvous_weight (id, source->host->name);
       if (weight > first)
@@ -144,7 +155,7 @@ find_tier (const ChunkSource *source, FetchReach reach, gint64 now_us)
 
   if (source->host->is_origin)
     return !struck ? 0 : source->strike == STRIKE_SILENT ? 3 : 4;
-  if (reach == FETCH_FROM_ORIGINS || (struck && source->strike == STRIKE_BAD))
+  if (reach == FETCH_ON_BEHALF || (struck && source->strike == STRIKE_BAD))
     return -1;
   if (struck)
     return 6;
@@ -185,9 +196,9 @@ chunk_sources_next (ChunkSources *sources, const ChunkId *id, FetchReach reach,
   *forward = FALSE;
   if (tried->n == CHUNK_TRIED_MAX)
     return NULL;
-  if (reach == FETCH_FROM_ANYONE && !sources->is_origin)
+  if (!sources->is_origin)
     {
-      Homes homes = find_homes (sources, id, now_us);
+      Homes homes = find_homes (sources, id, reach, now_us);
       *forward = TRUE;
       if (!homes.is_own && homes.first && !is_tried (tried, homes.first))
         return homes.first;

@@ -4,6 +4,9 @@
 // First the two hosts that are home to the chunk (rendezvous.h), of those that are no origins, were
 // heard of lately and are not struck; they fetch on behalf of who asks.  This host takes part in
 // the ranking: where it is home itself nobody else need have the chunk, and the origins are next.
+// So whoever fetches for another is nearer home than who asks, whatever either thinks of the rest:
+// no two can wait for each other, and who was asked since another was silent still finds the chunk
+// with that one, if it answers there.
 // Among the origins each chunk has an order of its own, so that they share the work.  When all of
 // these were tried there are others, which are asked as a last resort: more peers, those first that
 // have some version whole, origins that were struck, peers that nobody has heard of lately, since
@@ -18,7 +21,7 @@
 typedef enum
 {
   FETCH_FROM_ANYONE,
-  FETCH_FROM_ORIGINS, // on behalf of another host, which would have asked the others itself
+  FETCH_ON_BEHALF, // of another host, which asks the others itself: homes that answer, and origins
 } FetchReach;
 
 typedef enum
@@ -36,6 +39,7 @@ typedef struct
   gboolean is_listed;                // it is in the list
   gint64 struck_us, struck_until_us; // 0: never struck
   gint64 doubted_us;                 // since when it says nothing, and may yet; 0: it does
+  gint64 answered_us;                // when it last answered a request well
   StrikeKind strike;                 // the last
 } ChunkSource;
 

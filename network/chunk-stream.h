@@ -57,7 +57,7 @@ gboolean chunk_stream_reader_end (const ChunkStreamReader *reader, GError **erro
 /* What a host wants.  */
 typedef struct
 {
-  gboolean forward; // fetch from the origins what is missing
+  gboolean forward; // fetch what is missing
   gboolean ahead;   // nobody waits for it yet
   guint n_chunks;   // from 1 to CHUNK_WANT_MAX
   ChunkId chunks[CHUNK_WANT_MAX];

@@ -120,16 +120,6 @@ raise_urgency (FetchSchedule *schedule, WantedChunk *want, FetchUrgency urgency)
     }
 }
 
-/* WANT is to come from the origins: two hosts that wait for each other would wait for ever.  */
-static void
-shorten_reach (FetchSchedule *schedule, WantedChunk *want)
-{
-  want->reach = FETCH_FROM_ORIGINS;
-  if (want->n_checked == 0 && want->queue != &schedule->resting
-      && !(want->ask && want->ask->source->host->is_origin))
-    wanted_chunk_move (want, &schedule->fresh);
-}
-
 void
 fetch_schedule_want (FetchSchedule *schedule, const ChunkId *id, FetchUrgency urgency,
                      FetchReach reach, gint64 deadline_us, ChunkFetchedFunc func, gpointer data)
@@ -144,8 +134,8 @@ fetch_schedule_want (FetchSchedule *schedule, const ChunkId *id, FetchUrgency ur
     }
   if (urgency < want->urgency)
     raise_urgency (schedule, want, urgency);
-  if (reach == FETCH_FROM_ORIGINS && want->reach != reach)
-    shorten_reach (schedule, want);
+  if (reach == FETCH_FROM_ANYONE)
+    want->reach = reach;
   want->is_patient |= urgency == FETCH_DEMAND && reach == FETCH_FROM_ANYONE;
   wanted_chunk_add_waiter (want, deadline_us, func, data);
   schedule->first_deadline_us = MIN (schedule->first_deadline_us, deadline_us);
@@ -382,6 +372,8 @@ fetch_schedule_end (FetchSchedule *schedule, FetchAsk *ask, const char *trouble,
   FetchQueue *queue = queue_of (schedule, ask->source);
 
   ask->source->doubted_us = 0;
+  if (!trouble)
+    ask->source->answered_us = now_us;
   fetch_queue_end (queue, ask, trouble == NULL, now_us);
   if (trouble)
     strike (schedule, ask->source, kind, trouble, now_us);

@@ -30,7 +30,7 @@ want (gpointer data, const ChunkId *id, gboolean ahead, ChunkFetchedFunc done, g
   SiteNetwork *network = data;
 
   chunk_fetcher_want (network->fetcher, id, ahead ? FETCH_PROFILE : FETCH_DEMAND,
-                      FETCH_FROM_ORIGINS, FORWARD_SECONDS, done, done_data);
+                      FETCH_ON_BEHALF, FORWARD_SECONDS, done, done_data);
 }
 
 void

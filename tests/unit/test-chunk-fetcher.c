@@ -350,7 +350,7 @@ test_nobody_has_it (Fixture *f, gconstpointer data)
   want (f, 0, FETCH_BULK, FETCH_FROM_ANYONE, 30);
   wait_done (f, 1);
   g_assert_cmpint (f->code, ==, G_IO_ERROR_NOT_FOUND);
-  want (f, 1, FETCH_DEMAND, FETCH_FROM_ORIGINS, 30);
+  want (f, 1, FETCH_DEMAND, FETCH_ON_BEHALF, 30);
   wait_done (f, 2);
   g_assert_cmpint (f->code, ==, G_IO_ERROR_NOT_FOUND);
   f->code = 0;
@@ -371,7 +371,7 @@ test_reach (Fixture *f, gconstpointer data)
   g_autoptr (FakeHost) peer = add_host (f, "peer", FALSE, FAKE_SILENT);
 
   for (guint i = 0; i < CHUNKS; i++)
-    want (f, i, FETCH_DEMAND, FETCH_FROM_ORIGINS, 30);
+    want (f, i, FETCH_DEMAND, FETCH_ON_BEHALF, 30);
   wait_done (f, CHUNKS);
   g_assert_cmpuint (f->n_failed, ==, 0);
   g_assert_cmpuint (fake_host_counts (peer).requests, ==, 0);

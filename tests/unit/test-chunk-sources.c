@@ -93,7 +93,7 @@ typedef struct
   const char *hosts;
   gboolean is_origin;
   const char *silent, *bad; // who is struck
-  const char *anyone, *origins;
+  const char *anyone, *on_behalf;
 } Case;
 
 static const Case CASES[] = {
@@ -204,9 +204,80 @@ test_order (gconstpointer data)
   if (c->bad)
     chunk_source_strike (find_source (sources, c->bad), STRIKE_BAD, NOW);
   g_autofree char *anyone = order (sources, &id, FETCH_FROM_ANYONE);
-  g_autofree char *origins = order (sources, &id, FETCH_FROM_ORIGINS);
+  g_autofree char *on_behalf = order (sources, &id, FETCH_ON_BEHALF);
   g_assert_cmpstr (anyone, ==, c->anyone);
-  g_assert_cmpstr (origins, ==, c->origins);
+  g_assert_cmpstr (on_behalf, ==, c->on_behalf);
+}
+
+/* On another's behalf a home is asked if it has answered lately, and is nearer than this host.  */
+static void
+test_on_behalf (void)
+{
+  g_autoptr (ChunkSources) sources = chunk_sources_new ("me");
+  ChunkId id = find_chunk ((const char *const[]){ "a", "b", "me", "c", NULL });
+
+  set_hosts (sources, "srv:ol a:l b:l c:l");
+  ChunkSource *a = find_source (sources, "a"), *c = find_source (sources, "c");
+  a->answered_us = c->answered_us = NOW - 9 * G_USEC_PER_SEC;
+  g_autofree char *nearer = order (sources, &id, FETCH_ON_BEHALF);
+  g_assert_cmpstr (nearer, ==, "a+ srv");
+  a->answered_us = NOW - 11 * G_USEC_PER_SEC;
+  g_autofree char *long_ago = order (sources, &id, FETCH_ON_BEHALF);
+  g_assert_cmpstr (long_ago, ==, "srv");
+  a->answered_us = NOW;
+  chunk_source_strike (a, STRIKE_SILENT, NOW);
+  g_autofree char *struck = order (sources, &id, FETCH_ON_BEHALF);
+  g_assert_cmpstr (struck, ==, "srv");
+  chunk_sources_set_origin (sources, TRUE);
+  c->answered_us = NOW;
+  g_autofree char *origin = order (sources, &id, FETCH_ON_BEHALF);
+  g_assert_cmpstr (origin, ==, "srv");
+}
+
+/* Whatever each of many hosts thinks of the others, whoever is to fetch a chunk for another is
+   nearer home: so no two wait for each other, nor any number in a circle.  */
+static void
+test_no_circle (void)
+{
+  enum
+  {
+    N = 12,
+    CHUNKS = 300
+  };
+  g_autoptr (GString) specs = g_string_new ("srv:ol");
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  guint n_asked = 0;
+
+  for (guint i = 0; i < N; i++)
+    g_string_append_printf (specs, " pc%u:l", i);
+  for (guint i = 0; i < N * CHUNKS; i++)
+    {
+      g_autofree char *own = g_strdup_printf ("pc%u", i % N);
+      g_autoptr (ChunkSources) sources = chunk_sources_new (own);
+      ChunkId id = chunk_id_of (&i, sizeof i);
+      FetchReach reach = g_rand_boolean (rand) ? FETCH_FROM_ANYONE : FETCH_ON_BEHALF;
+      ChunkTried tried = { 0 };
+      ChunkSource *source;
+      gboolean forward;
+      set_hosts (sources, specs->str);
+      for (guint other = 0; other < N; other++)
+        {
+          g_autofree char *name = g_strdup_printf ("pc%u", other);
+          source = find_source (sources, name);
+          source->answered_us = g_rand_boolean (rand) ? NOW : 0;
+          if (g_rand_int_range (rand, 0, 3) == 0)
+            chunk_source_strike (source, STRIKE_SILENT, NOW);
+        }
+      while ((source = chunk_sources_next (sources, &id, reach, &tried, NOW, &forward)))
+        {
+          if (forward)
+            g_assert_cmpuint (rendezvous_weight (&id, source->host->name), >,
+                              rendezvous_weight (&id, own));
+          n_asked += forward && reach == FETCH_ON_BEHALF;
+          chunk_tried_add (&tried, source);
+        }
+    }
+  g_assert_cmpuint (n_asked, >, CHUNKS);
 }
 
 /* A strike ends, a lighter one does not shorten a heavier one, and who leaves is not asked.  */
@@ -241,10 +312,10 @@ test_last_origin (void)
   g_assert_true (chunk_sources_is_empty (sources, FETCH_FROM_ANYONE));
   set_hosts (sources, "a:l");
   g_assert_false (chunk_sources_is_empty (sources, FETCH_FROM_ANYONE));
-  g_assert_true (chunk_sources_is_empty (sources, FETCH_FROM_ORIGINS));
+  g_assert_true (chunk_sources_is_empty (sources, FETCH_ON_BEHALF));
   g_assert_false (chunk_sources_is_last_origin (sources, find_source (sources, "a"), NOW));
   set_hosts (sources, "a:l one:ol two:o");
-  g_assert_false (chunk_sources_is_empty (sources, FETCH_FROM_ORIGINS));
+  g_assert_false (chunk_sources_is_empty (sources, FETCH_ON_BEHALF));
   ChunkSource *one = find_source (sources, "one"), *two = find_source (sources, "two");
   g_assert_false (chunk_sources_is_last_origin (sources, one, NOW));
   chunk_source_strike (two, STRIKE_SILENT, NOW);
@@ -276,6 +347,8 @@ main (int argc, char **argv)
       g_autofree char *path = g_strdup_printf ("/chunk-sources/order/%s", CASES[i].name);
       g_test_add_data_func (path, &CASES[i], test_order);
     }
+  g_test_add_func ("/chunk-sources/on-behalf", test_on_behalf);
+  g_test_add_func ("/chunk-sources/no-circle", test_no_circle);
   g_test_add_func ("/chunk-sources/strikes", test_strikes);
   g_test_add_func ("/chunk-sources/last-origin", test_last_origin);
   g_test_add_func ("/chunk-sources/many", test_many);

@@ -161,29 +161,43 @@ test_next_host (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->n_failed, ==, 0);
 }
 
-/* A peer that asks this host, which asks that peer: nobody must wait for who waits for them.  */
+/* For another host only homes that have answered here are asked, and origins; once somebody here
+   wants it too, everybody, and nobody twice.  */
 static void
-test_shorter_reach (Fixture *f, gconstpointer data)
+test_reach (Fixture *f, gconstpointer data)
 {
-  ChunkId a = chunk_of (0, TRUE), b = chunk_of (1, TRUE);
+  ChunkId a = chunk_of (0, TRUE), b = chunk_of (1, TRUE), c = chunk_of (0, FALSE);
 
   set_hosts (f, TRUE);
+  want (f, &a, FETCH_DEMAND, FETCH_ON_BEHALF);
+  FetchAsk *ask = assert_next (f, NOW, "srv 1!");
   want (f, &a, FETCH_DEMAND, FETCH_FROM_ANYONE);
-  FetchAsk *ask = assert_next (f, NOW, "peer+ 1!");
-  want (f, &a, FETCH_DEMAND, FETCH_FROM_ORIGINS);
-  FetchAsk *second = assert_next (f, NOW, "srv 1!");
-  want (f, &b, FETCH_BULK, FETCH_FROM_ANYONE); // in the queue alone
-  fetch_schedule_update (f->schedule, NOW);
-  want (f, &b, FETCH_BULK, FETCH_FROM_ORIGINS);
-  FetchAsk *third = assert_next (f, NOW, "srv 1");
   assert_next (f, NOW, "-");
-  answer (f, ask, &a, TRUE); // whoever is first
+  answer (f, ask, &a, FALSE);
+  FetchAsk *second = assert_next (f, NOW, "peer+ 1!");
+  want (f, &a, FETCH_DEMAND, FETCH_ON_BEHALF);
+  assert_next (f, NOW, "-");
   answer (f, second, &a, TRUE);
-  answer (f, third, &b, TRUE);
-  g_assert_cmpuint (f->n_done, ==, 4);
+  g_assert_cmpuint (f->n_done, ==, 3);
   fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
   fetch_schedule_end (f->schedule, second, NULL, STRIKE_SILENT, NOW);
-  fetch_schedule_end (f->schedule, third, NULL, STRIKE_SILENT, NOW);
+  want (f, &b, FETCH_DEMAND, FETCH_ON_BEHALF); // the peer has answered by now
+  want (f, &c, FETCH_DEMAND, FETCH_ON_BEHALF); // this host is home to it
+  ask = assert_next (f, NOW, "srv 1!");
+  second = assert_next (f, NOW, "peer+ 1!");
+  answer (f, ask, &c, TRUE);
+  fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
+  fetch_schedule_end (f->schedule, second, "it is silent", STRIKE_SILENT, NOW);
+  ask = assert_next (f, NOW, "srv 1!");
+  answer (f, ask, &b, FALSE);
+  fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
+  assert_next (f, NOW, "-");
+  finish (f);
+  g_assert_cmpuint (f->n_failed, ==, 0); // one of the two says nothing: it rests, and then goes on
+  ask = assert_next (f, NOW + SEC, "srv 1!");
+  answer (f, ask, &b, TRUE);
+  fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW + SEC);
+  g_assert_cmpuint (f->n_done, ==, 5);
 }
 
 /* Somebody begins to wait for what is queued, what comes soon, and what is far behind.  */
@@ -256,7 +270,7 @@ test_patience (Fixture *f, gconstpointer data)
 
   set_hosts (f, FALSE);
   want (f, &a, FETCH_DEMAND, FETCH_FROM_ANYONE);
-  want (f, &a, FETCH_DEMAND, FETCH_FROM_ORIGINS);
+  want (f, &a, FETCH_DEMAND, FETCH_ON_BEHALF);
   FetchAsk *ask = assert_next (f, NOW, "srv 1!");
   answer (f, ask, &a, FALSE);
   fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW);
@@ -366,7 +380,7 @@ main (int argc, char **argv)
   } TESTS[] = {
     { "not-asked-for", test_not_asked_for },
     { "next-host", test_next_host },
-    { "shorter-reach", test_shorter_reach },
+    { "reach", test_reach },
     { "raise", test_raise },
     { "deadlines", test_deadlines },
     { "patience", test_patience },
