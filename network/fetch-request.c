@@ -10,7 +10,7 @@
 
 #define PROGRESS_BYTES 16384 // what a slow link has to bring in the time of one record
 #define WAITING_USEC   (15 * G_USEC_PER_SEC) // how long "still waiting" is believed
-#define DEAD_USEC      (4 * G_USEC_PER_SEC)  // who has taken the connection may be this quiet
+#define DEAD_USEC      (4 * G_USEC_PER_SEC)  // see fetch_request_silence
 #define REFUSAL_MAX    65536u                // bytes of an answer that is no 200
 #define BUFFER_SIZE    (256L << 10)
 
@@ -31,7 +31,6 @@ struct FetchRequest
   gint64 answer_us;   // when a chunk was last answered, or the request began
   gsize new_bytes;    // since progress_us
   gsize refusal_bytes;
-  gboolean is_connected;       // TLS included
   gboolean is_paused, is_good; // is_good: a 200 of the right type
 };
 
@@ -100,7 +99,6 @@ on_connected (void *data, char *remote, char *local, int remote_port, int local_
 {
   FetchRequest *request = data;
 
-  request->is_connected = TRUE;
   request->progress_us = g_get_monotonic_time ();
   return CURL_PREREQFUNC_OK;
 }
@@ -188,17 +186,9 @@ fetch_request_resume (FetchRequest *request, gint64 now_us)
   curl_easy_pause (request->easy, CURLPAUSE_CONT);
 }
 
-/* Whether somebody has taken the connection; TLS may yet have to begin.  */
-static gboolean
-is_taken (const FetchRequest *request)
-{
-  curl_off_t connect_us = 0;
-
-  if (!request->is_connected)
-    curl_easy_getinfo (request->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
-  return request->is_connected || connect_us > 0;
-}
-
+/* A host whose cores all have other work is quiet for seconds, and is there; so is one behind a
+   link that is full and drops what would connect, which TCP sends again after 1 s and after 3 s
+   (RFC 6298).  */
 FetchSilence
 fetch_request_silence (const FetchRequest *request, gint64 now_us)
 {
@@ -210,8 +200,7 @@ fetch_request_silence (const FetchRequest *request, gint64 now_us)
     return FETCH_IS_DEAD;
   if (silent_us <= request->patience_us)
     return FETCH_GOES_ON;
-  // A host whose cores all have other work is quiet for seconds, and is there.
-  return silent_us > DEAD_USEC || !is_taken (request) ? FETCH_IS_DEAD : FETCH_IS_QUIET;
+  return silent_us > DEAD_USEC ? FETCH_IS_DEAD : FETCH_IS_QUIET;
 }
 
 gint64
