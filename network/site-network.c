@@ -29,8 +29,8 @@ want (gpointer data, const ChunkId *id, gboolean ahead, ChunkFetchedFunc done, g
 {
   SiteNetwork *network = data;
 
-  chunk_fetcher_want (network->fetcher, id, ahead ? FETCH_PROFILE : FETCH_DEMAND,
-                      FETCH_ON_BEHALF, FORWARD_SECONDS, done, done_data);
+  chunk_fetcher_want (network->fetcher, id, ahead ? FETCH_PROFILE : FETCH_DEMAND, FETCH_ON_BEHALF,
+                      FORWARD_SECONDS, done, done_data);
 }
 
 void
