@@ -4,13 +4,14 @@
 // First the two hosts that are home to the chunk (rendezvous.h), of those that are no origins, were
 // heard of lately and are not struck; they fetch on behalf of who asks.  This host takes part in
 // the ranking: where it is home itself nobody else need have the chunk, and the origins are next.
-// So whoever fetches for another is nearer home than who asks, whatever either thinks of the rest:
-// no two can wait for each other, and who was asked since another was silent still finds the chunk
-// with that one, if it answers there.
 // Among the origins each chunk has an order of its own, so that they share the work.  When all of
 // these were tried there are others, which are asked as a last resort: more peers, those first that
 // have some version whole, origins that were struck, peers that nobody has heard of lately, since
 // it may be the origins that went, and peers that were silent.
+//
+// Whoever fetches for another is nearer home than who asks, whatever either thinks of the rest: so
+// no two wait for each other, and who was asked since another was silent still finds the chunk with
+// that one, if it answers there.
 //
 // Nothing here asks anybody or looks at a clock; it is for one thread at a time.
 #pragma once

@@ -16,7 +16,8 @@
 
 struct FakeHost
 {
-  int fd; // where there is no HTTP
+  int fd;     // where there is no HTTP
+  int filler; // with FAKE_FULL: all that the queue of fd has room for
   guint port;
   FakeBehaviour behaviour; // atomic
   gboolean is_ending;      // atomic
@@ -210,7 +211,7 @@ on_end (void *data, struct MHD_Connection *connection, void **state,
 }
 
 static int
-listen_anywhere (guint *port, gboolean listens)
+listen_anywhere (guint *port, FakeBehaviour behaviour, int *filler)
 {
   struct sockaddr_in address = { .sin_family = AF_INET,
                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
@@ -219,7 +220,9 @@ listen_anywhere (guint *port, gboolean listens)
 
   g_assert_cmpint (bind (fd, (struct sockaddr *)&address, size), ==, 0);
   g_assert_cmpint (getsockname (fd, (struct sockaddr *)&address, &size), ==, 0);
-  g_assert_true (!listens || listen (fd, 64) == 0);
+  g_assert_true (behaviour == FAKE_GONE || listen (fd, behaviour == FAKE_FULL ? 0 : 64) == 0);
+  *filler = behaviour == FAKE_FULL ? socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+  g_assert_true (*filler < 0 || connect (*filler, (struct sockaddr *)&address, size) == 0);
   *port = ntohs (address.sin_port);
   return fd;
 }
@@ -267,7 +270,7 @@ fake_host_new (const CertificateAuthority *authority, const char *name, FakeBeha
       g_hash_table_insert (host->chunks, g_memdup2 (&id, sizeof id), g_bytes_new (frame, size));
     }
   make_certificate (host, authority, name);
-  host->fd = listen_anywhere (&host->port, behaviour != FAKE_GONE);
+  host->fd = listen_anywhere (&host->port, behaviour, &host->filler);
   if (behaviour < FAKE_DEAF)
     start_http (host);
   return host;
@@ -282,6 +285,8 @@ fake_host_free (FakeHost *host)
   g_clear_pointer (&host->http, MHD_stop_daemon);
   if (host->fd >= 0)
     close (host->fd);
+  if (host->filler >= 0)
+    close (host->filler);
   g_hash_table_unref (host->chunks);
   g_mutex_clear (&host->lock);
   g_free (host->certificate);
@@ -312,5 +317,11 @@ fake_host_counts (FakeHost *host)
 void
 fake_host_behave (FakeHost *host, FakeBehaviour behaviour)
 {
+  gboolean was_full = g_atomic_int_get (&host->behaviour) == FAKE_FULL;
+
   g_atomic_int_set (&host->behaviour, behaviour);
+  if (!was_full)
+    return;
+  g_assert_cmpint (listen (host->fd, 64), ==, 0);
+  start_http (host);
 }

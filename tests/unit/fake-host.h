@@ -25,6 +25,7 @@ typedef enum
   FAKE_ERROR,            // 500
   FAKE_REDIRECT,         // 302 to itself
   FAKE_DEAF,             // takes connections, and no TLS comes of them
+  FAKE_FULL,             // what would connect is lost, as on a full link
   FAKE_GONE,             // nobody listens
 } FakeBehaviour;
 
@@ -46,7 +47,8 @@ typedef struct
 } FakeCounts;
 FakeCounts fake_host_counts (FakeHost *host);
 
-/* Do as BEHAVIOUR says from now on; not for FAKE_DEAF and FAKE_GONE.  */
+/* Do as BEHAVIOUR says from now on, which is none from FAKE_DEAF on; nor was it so far, but for
+   FAKE_FULL.  */
 void fake_host_behave (FakeHost *host, FakeBehaviour behaviour);
 
 /* Chunk NUMBER: its bytes, which compress to some kilobytes, and their id.  */

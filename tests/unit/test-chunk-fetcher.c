@@ -9,6 +9,7 @@
 #include "fake-host.h"
 #include "network/chunk-fetcher.h"
 #include "network/host-identity.h"
+#include "network/rendezvous.h"
 #include "network/revocation.h"
 #include "network/site-client.h"
 #include "qcow-backing/chunk-store.h"
@@ -209,6 +210,7 @@ static const Bad BAD[] = {
   { "an error", FAKE_ERROR },
   { "a redirect", FAKE_REDIRECT },
   { "no TLS", FAKE_DEAF },
+  { "full", FAKE_FULL },
   { "gone", FAKE_GONE },
 };
 
@@ -435,6 +437,35 @@ test_second_origin (Fixture *f, gconstpointer data)
   assert_all_there (f);
 }
 
+/* What would connect is lost, and TCP says it again in a second: meanwhile others are asked for
+   what somebody waits for, and the host is not left alone.  */
+static void
+test_lost_connection (Fixture *f, gconstpointer data)
+{
+  g_autoptr (FakeHost) origin = add_host (f, "srv", TRUE, FAKE_GOOD);
+  g_autoptr (FakeHost) peer = add_host (f, "peer", FALSE, FAKE_FULL);
+  guint8 bytes[CHUNK_SIZE];
+  guint n = 0;
+
+  for (guint i = 0; i < CHUNKS; i++)
+    {
+      ChunkId id = fake_chunk (i, bytes);
+      if (rendezvous_weight (&id, "peer") < rendezvous_weight (&id, "me"))
+        continue;
+      want (f, i, n == 0 ? FETCH_DEMAND : FETCH_BULK, FETCH_FROM_ANYONE, 30);
+      if (n++ > 0)
+        continue;
+      wait_done (f, 1);
+      g_assert_cmpuint (fake_host_counts (origin).chunks, ==, 1);
+      fake_host_behave (peer, FAKE_GOOD);
+    }
+  g_assert_cmpuint (n, >, 1);
+  wait_done (f, n);
+  g_assert_cmpuint (f->n_failed, ==, 0);
+  g_assert_cmpuint (fake_host_counts (peer).chunks, >=, n - 1);
+  g_assert_cmpuint (fake_host_counts (origin).chunks, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -452,6 +483,7 @@ main (int argc, char **argv)
     { "once", test_once },
     { "end", test_end },
     { "second-origin", test_second_origin },
+    { "lost-connection", test_lost_connection },
   };
 
   const struct passwd *nobody = geteuid () == 0 ? getpwnam ("nobody") : NULL;

@@ -167,6 +167,7 @@ static void
 test_reach (Fixture *f, gconstpointer data)
 {
   ChunkId a = chunk_of (0, TRUE), b = chunk_of (1, TRUE), c = chunk_of (0, FALSE);
+  ChunkId d = chunk_of (1, FALSE);
 
   set_hosts (f, TRUE);
   want (f, &a, FETCH_DEMAND, FETCH_ON_BEHALF);
@@ -198,6 +199,15 @@ test_reach (Fixture *f, gconstpointer data)
   answer (f, ask, &b, TRUE);
   fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW + SEC);
   g_assert_cmpuint (f->n_done, ==, 5);
+  want (f, &d, FETCH_DEMAND, FETCH_FROM_ANYONE);
+  want (f, &d, FETCH_DEMAND, FETCH_ON_BEHALF); // takes nothing from who waits here
+  ask = assert_next (f, NOW + 2 * SEC, "srv 1!");
+  answer (f, ask, &d, FALSE);
+  fetch_schedule_end (f->schedule, ask, NULL, STRIKE_SILENT, NOW + 2 * SEC);
+  second = assert_next (f, NOW + 2 * SEC, "peer 1!");
+  answer (f, second, &d, TRUE);
+  fetch_schedule_end (f->schedule, second, NULL, STRIKE_SILENT, NOW + 2 * SEC);
+  g_assert_cmpuint (f->n_done, ==, 7);
 }
 
 /* Somebody begins to wait for what is queued, what comes soon, and what is far behind.  */
